@@ -1,0 +1,143 @@
+"""Stage evaluate: the whole model, measured on the test photos themselves, and every figure."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from transfer_learning import stage, weights
+from transfer_learning.runtime import setup
+from transfer_learning.settings import Settings, load
+
+if TYPE_CHECKING:
+    import keras
+
+    from transfer_learning import features
+
+RAW = Path("data/raw")
+TUNED = Path("models/finetuned.weights.h5")
+TEST = Path("reports/test")
+BATCH = 64
+
+
+def main() -> None:
+    settings = load("evaluate")
+    setup(seed=settings.seed, threads=settings.runtime.threads)
+    from transfer_learning import backbone, classifier, evaluation, features, photos, tracking
+
+    size = settings.images.size
+    base = backbone.build(settings.model.name, size=size)
+    model = classifier.whole(base, weights.read(TUNED))
+    classes, parts = features.read_split(Path("data/split.csv"))
+    test = parts["test"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        test_photos = photos.load_batch([RAW / path for path in test.paths], size=size, pool=pool)
+    probabilities = model.predict(test_photos.astype(np.float32), batch_size=BATCH)[:, 0]  # (n,)
+    largest = classifier.difference_of_parts(base, settings.model.boundary, model, test_photos[:BATCH])
+    if largest > 0.02:  # float16 storage moves a probability by about 0.001
+        raise RuntimeError(f"the whole model and its trained parts differ by {largest:.3f} in probability")
+    print(f"whole model against the parts that were trained: at most {largest:.4f} apart in probability")
+    metrics = evaluation.measure(
+        test.labels,
+        probabilities,
+        threshold=settings.evaluate.threshold,
+        confidence=settings.evaluate.confidence,
+        bins=settings.evaluate.calibration_bins,
+    )
+    classifier.save(model, Path("models/model.keras"), classes=classes)
+    stage.write_json(TEST / "metrics.json", metrics)
+    predicted = (probabilities >= settings.evaluate.threshold).astype(int)
+    _write_predictions(test.paths, classes, test.labels, probabilities, predicted)
+    _draw_test(test.labels, probabilities, predicted, classes, test_photos, metrics, settings)
+    _draw_training(base, settings)
+    _draw_data(parts["train"], classes, settings)
+    run = tracking.find("finetune", finetuned_weights_md5=tracking.md5(TUNED))
+    run.metrics({name: float(value) for name, value in metrics.items()}, "test")  # type: ignore[arg-type]
+    for figure in sorted(Path("reports").rglob("*.png")):
+        run.file(figure, "figures")
+    run.file(TEST / "predictions.csv", "")
+    tracking.log_model(run, model, size=size, classes=classes)
+    print(
+        f"test accuracy {metrics['accuracy']:.1%}: {metrics['correct']} of {metrics['photos']} photos, "
+        f"{settings.evaluate.confidence:.0%} interval {metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}"
+    )
+
+
+def _write_predictions(
+    paths: list[Path], classes: list[str], labels: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray
+) -> None:
+    names = np.array(classes)
+    table = pd.DataFrame(
+        {
+            "path": [path.as_posix() for path in paths],
+            "label": names[labels],
+            "probability": probabilities.astype(float).round(6),
+            "predicted": names[predicted],
+        }
+    )
+    with stage.written_aside(TEST / "predictions.csv") as aside:
+        table.to_csv(aside, index=False, lineterminator="\n")
+
+
+def _draw_test(
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    predicted: np.ndarray,
+    classes: list[str],
+    test_photos: np.ndarray,
+    metrics: dict[str, Any],
+    settings: Settings,
+) -> None:
+    from transfer_learning import figures
+
+    figures.confusion(TEST / "confusion_matrix.png", labels, predicted, classes)
+    figures.roc(TEST / "roc.png", labels, probabilities, metrics["roc_auc"], classes[1])
+    bins = settings.evaluate.calibration_bins
+    error = metrics["calibration_error"]
+    figures.reliability(TEST / "reliability.png", labels, probabilities, bins=bins, error=error, positive=classes[1])
+    figures.predictions(TEST / "predictions.png", test_photos, labels, probabilities, predicted, classes)
+
+
+def _draw_training(base: keras.Model, settings: Settings) -> None:
+    from transfer_learning import backbone, figures
+
+    frozen, tuned = (pd.read_csv(f"reports/{phase}/history.csv") for phase in ("frozen", "finetune"))
+    figures.learning_curves(Path("reports/frozen/learning_curves.png"), frozen)
+    figures.learning_curves(Path("reports/finetune/learning_curves.png"), frozen, tuned)
+    layers = backbone.describe(base, settings.finetune.fine_tune_at)
+    title = f"{settings.model.name} at {settings.images.size} x {settings.images.size}, fine-tuned from layer "
+    title += str(settings.finetune.fine_tune_at)
+    figures.architecture(Path("reports/finetune/architecture.png"), layers, title=title)
+
+
+def _draw_data(train: features.Part, classes: list[str], settings: Settings) -> None:
+    """Nine training photos, and nine views of the first of them, as featurize computed them."""
+    from transfer_learning import augment, figures, photos
+
+    size, views = settings.images.size, min(settings.features.views, 9)
+    chosen = np.random.default_rng(settings.seed).permutation(len(train.labels))[:9]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        nine = photos.load_batch([RAW / train.paths[i] for i in chosen], size=size, pool=pool)
+    folder = Path("reports/data")
+    names = [classes[label] for label in train.labels[chosen]]
+    figures.photo_grid(folder / "examples.png", nine, names, columns=3, heading="Nine training photos")
+    rows = augment.draw_transforms(
+        len(train.labels),
+        views=views,
+        size=size,
+        flip=settings.augment.flip,
+        rotation=settings.augment.rotation,
+        seed=settings.seed,
+    )[:, chosen[0]]  # (views, 8)
+    copies = np.asarray(augment.apply(np.repeat(nine[:1], views, axis=0), rows)).round().astype(np.uint8)
+    titles = [f"view {view}" for view in range(views)]
+    figures.photo_grid(folder / "augmented.png", copies, titles, columns=3, heading="Views of one training photo")
+
+
+if __name__ == "__main__":
+    stage.run("evaluate", main)

@@ -1,0 +1,34 @@
+"""Stage featurize: the activations at the boundary and the pooled vectors of every view, computed once."""
+
+from pathlib import Path
+
+from transfer_learning import stage, weights
+from transfer_learning.runtime import setup
+from transfer_learning.settings import load
+
+
+def main() -> None:
+    settings = load("featurize")
+    setup(seed=settings.seed, threads=settings.runtime.threads)
+    from transfer_learning import augment, backbone, features
+
+    size = settings.images.size
+    base = backbone.build(settings.model.name, size=size)
+    backbone.set_weights(base.layers, weights.read(Path("data/pretrained/backbone.weights.h5")))
+    _, parts = features.read_split(Path("data/split.csv"))
+    transforms = augment.draw_transforms(
+        len(parts["train"].labels),
+        views=settings.features.views,
+        size=size,
+        flip=settings.augment.flip,
+        rotation=settings.augment.rotation,
+        seed=settings.seed,
+    )
+    with stage.written_aside(Path("data/features")) as folder:
+        features.compute(
+            base, settings.model.boundary, parts, Path("data/raw"), folder, size=size, transforms=transforms
+        )
+
+
+if __name__ == "__main__":
+    stage.run("featurize", main)

@@ -1,0 +1,92 @@
+"""Stage finetune: the top of the backbone and the head train on, gently (fine-tuning)."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from transfer_learning import stage, weights
+from transfer_learning.backbones import BACKBONES
+from transfer_learning.runtime import setup
+from transfer_learning.settings import Settings, load
+
+
+def main() -> None:
+    settings = load("finetune")
+    setup(seed=settings.seed, threads=settings.runtime.threads)
+    import keras
+    import pandas as pd
+
+    from transfer_learning import backbone, classifier, features, tracking, training
+
+    base = backbone.build(settings.model.name, size=settings.images.size)
+    backbone.set_weights(base.layers, weights.read(Path("data/pretrained/backbone.weights.h5")))
+    at = settings.finetune.fine_tune_at
+    stored = at > BACKBONES[settings.model.name].boundaries[settings.model.boundary]
+    model = classifier.trainable_top(
+        base,
+        settings.model.boundary if stored else None,
+        fine_tune_at=at,
+        dropout=settings.model.dropout,
+        seed=settings.seed,
+    )
+    frozen = Path("models/frozen.weights.h5")
+    backbone.set_weights([model.get_layer(classifier.HEAD)], weights.read(frozen))
+    training.compile_model(model, keras.optimizers.RMSprop(settings.finetune.learning_rate))
+    trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
+    print(f"fine-tuning from layer {at} of {len(base.layers)}: {trainable:,} trainable parameters")
+    labels = features.read(Path("data/features"), "train").labels
+    frozen_history = pd.read_csv("reports/frozen/history.csv")
+    first = int(frozen_history["epoch"].iloc[-1]) + 1
+    with ThreadPoolExecutor(os.cpu_count()) as pool, tracking.run("finetune") as record:
+        record.replay(frozen_history.to_dict("records"))
+        batch, validation = _stored() if stored else _photos(settings, pool)
+        history = training.train(
+            model,
+            batch,
+            labels,
+            validation,
+            epochs=range(first, first + settings.finetune.epochs),
+            views=settings.features.views,
+            batch_size=settings.finetune.batch_size,
+            seed=settings.seed,
+            on_epoch=record.fine_tuning_epoch,
+        )
+        tuned = Path("models/finetuned.weights.h5")
+        weights.write(tuned, backbone.get_weights([*base.layers, model.get_layer(classifier.HEAD)]))
+        training.write_history(history, Path("reports/finetune/history.csv"))
+        metrics = training.last_metrics(history) | {"trainable_parameters": trainable}
+        stage.write_json(Path("reports/finetune/metrics.json"), metrics)
+        record.tags(frozen_weights_md5=tracking.md5(frozen), finetuned_weights_md5=tracking.md5(tuned))
+
+
+def _stored():
+    """Inputs from the stored activations: the frozen part of the network has run once for all trials."""
+    from transfer_learning import features, training
+
+    train, validation = (features.read(Path("data/features"), part) for part in ("train", "validation"))
+    return training.from_array(train.activations), training.in_order(training.from_array(validation.activations), validation.labels)
+
+
+def _photos(settings: Settings, pool: ThreadPoolExecutor):
+    """Inputs from the photos themselves, for a fine_tune_at below the boundary."""
+    from transfer_learning import augment, features, training
+
+    print("fine_tune_at is not above model.boundary: training from the photos, slower than from stored activations")
+    raw, size = Path("data/raw"), settings.images.size
+    _, parts = features.read_split(Path("data/split.csv"))
+    transforms = augment.draw_transforms(
+        len(parts["train"].labels),
+        views=settings.features.views,
+        size=size,
+        flip=settings.augment.flip,
+        rotation=settings.augment.rotation,
+        seed=settings.seed,
+    )
+    train = training.from_photos(parts["train"], raw, size=size, pool=pool, transforms=transforms)
+    plain = training.from_photos(parts["validation"], raw, size=size, pool=pool)
+    labels = parts["validation"].labels
+    return train, training.in_order(plain, labels)
+
+
+if __name__ == "__main__":
+    stage.run("finetune", main)

@@ -1,0 +1,1 @@
+"""Transfer learning and fine-tuning: the library behind the stages of dvc.yaml."""

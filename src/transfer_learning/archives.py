@@ -1,0 +1,139 @@
+"""Photos out of an archive that nobody vouches for: every member is checked before anything is written."""
+
+from __future__ import annotations
+
+import lzma
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from tqdm import tqdm
+
+from transfer_learning.errors import UserError
+from transfer_learning.photos import is_photo
+
+PARTS = ("train", "validation", "test")
+BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in an archive: its name there, its declared size in bytes, and how to open it."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+def extract_photos(archive: Path, folder: Path, *, max_bytes: int) -> list[str]:
+    """Unpack the photos of a zip or tar archive into `folder`, without the folders that all of them share.
+
+    Args:
+        archive: any zip, tar, tar.gz, tar.bz2 or tar.xz file.
+        folder: is created; left half-filled on error, so give a temporary one.
+        max_bytes: bound on the sum of all members, counted while unpacking too, as declared sizes can lie.
+
+    Returns:
+        The photos' paths in `folder`, such as `train/cats/cat.0.jpg`.
+
+    Raises:
+        UserError: no archive, truncated, a member that leaves the folder, a link, a member too large in sum, a
+            path that occurs twice, or no photo at all.
+    """
+    try:
+        with _members(archive) as members:
+            chosen = _choose(archive, members, max_bytes)
+            left = max_bytes
+            for path, member in tqdm(chosen.items(), desc=f"unpack {archive.name}", unit="photo", delay=1):
+                target = folder / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                left -= _copy(member, target, left, archive)
+    except (*BROKEN, RuntimeError) as error:  # zipfile raises RuntimeError for an encrypted member
+        raise UserError(f"{archive} is truncated or broken ({error})") from None
+    return list(chosen)
+
+
+class _members:
+    """Open an archive as a list of members, whatever its kind."""
+
+    def __init__(self, archive: Path) -> None:
+        self.archive = archive
+
+    def __enter__(self) -> Iterator[Member]:
+        if zipfile.is_zipfile(self.archive):
+            self.file: zipfile.ZipFile | tarfile.TarFile = zipfile.ZipFile(self.archive)
+            return self._zip(self.file)
+        try:
+            self.file = tarfile.open(self.archive)
+        except (tarfile.ReadError, *BROKEN):
+            raise UserError(f"{self.archive} is not a zip or tar archive, or is truncated") from None
+        return self._tar(self.file)
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def _zip(self, file: zipfile.ZipFile) -> Iterator[Member]:
+        for info in file.infolist():
+            kind = stat.S_IFMT(info.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise UserError(f"{self.archive}: member {info.filename!r} is a link or device; only files are allowed")
+            if not info.is_dir():
+                yield Member(info.filename, info.file_size, lambda info=info: file.open(info))  # type: ignore[misc]
+
+    def _tar(self, file: tarfile.TarFile) -> Iterator[Member]:
+        for info in file:
+            if not (info.isfile() or info.isdir()):
+                raise UserError(f"{self.archive}: member {info.name!r} is a link or device; only files are allowed")
+            if info.isfile():
+                yield Member(info.name, info.size, lambda info=info: file.extractfile(info))  # type: ignore
+
+
+def _choose(archive: Path, members: Iterator[Member], max_bytes: int) -> dict[str, Member]:
+    photos: dict[PurePosixPath, Member] = {}
+    total = 0
+    for member in members:
+        path = PurePosixPath(member.name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\0" in member.name:
+            raise UserError(f"{archive}: member {member.name!r} leaves the folder; only paths inside are allowed")
+        total += member.size
+        if total > max_bytes:
+            raise UserError(_too_large(archive, max_bytes))
+        if is_photo(member.name):
+            if path in photos:
+                raise UserError(f"{archive}: member {member.name!r} occurs twice")
+            photos[path] = member
+    if not photos:
+        raise UserError(f"{archive} holds no photos (JPEG, PNG, GIF, BMP or WebP)")
+    shared = _shared_folders(list(photos))
+    return {PurePosixPath(*path.parts[shared:]).as_posix(): member for path, member in photos.items()}
+
+
+def _shared_folders(paths: list[PurePosixPath]) -> int:
+    """How many leading folders all photos share, leaving each at least its class folder."""
+    shared = 0
+    most = min(len(path.parts) for path in paths) - 2
+    while shared < most and len({path.parts[shared] for path in paths}) == 1 and paths[0].parts[shared] not in PARTS:
+        shared += 1
+    return shared
+
+
+def _copy(member: Member, target: Path, limit: int, archive: Path) -> int:
+    with member.open() as source, open(target, "xb") as file:
+        copied = 0
+        while block := source.read(1 << 20):
+            copied += len(block)
+            if copied > limit:
+                raise UserError(_too_large(archive, limit))
+            file.write(block)
+    if copied != member.size:
+        raise UserError(f"{archive}: member {member.name!r} is truncated")
+    return copied
+
+
+def _too_large(archive: Path, max_bytes: int) -> str:
+    return f"{archive} unpacks to more than {max_bytes / 1e6:.0f} MB, the bound of data.max_unpacked_mb"

@@ -1,0 +1,116 @@
+"""The classifier: a head on pooled features, the trainable top of the backbone, and the whole model as one file."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from transfer_learning import backbone
+from transfer_learning.stage import written_aside
+from transfer_learning.weights import Weights
+
+HEAD = "head"
+EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
+
+
+def head(channels: int, *, dropout: float, seed: int) -> keras.Model:
+    """Build the tutorial's head: dropout and one dense unit; (n, channels) pooled features to (n, 1) logits."""
+    return keras.Sequential(
+        [
+            keras.Input((channels,)),
+            keras.layers.Dropout(dropout, seed=seed),
+            keras.layers.Dense(1, name=HEAD, kernel_initializer=keras.initializers.GlorotUniform(seed=seed)),
+        ]
+    )
+
+
+def head_weights(model: keras.Model) -> Weights:
+    """Weights of the dense layer of `model`, as the file of the frozen phase holds them."""
+    return backbone.get_weights([model.get_layer(HEAD)])
+
+
+def trainable_top(base: keras.Model, boundary: str | None, *, fine_tune_at: int, dropout: float, seed: int):
+    """Build what fine-tuning trains: from the boundary (or, with None, from photos in [0, 255]) to logits (n, 1).
+
+    Layers from `fine_tune_at` on and the head are trainable. The backbone is called with `training=False`, so batch
+    normalisation keeps its statistics while its scale and offset train, as the tutorial advises.
+    """
+    backbone.freeze_below(base, fine_tune_at)
+    part = base if boundary is None else backbone.top(base, boundary)
+    inputs = keras.Input(part.input_shape[1:])
+    x = backbone.preprocess(inputs) if boundary is None else inputs
+    x = part(x, training=False)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(dropout, seed=seed)(x)
+    return keras.Model(inputs, keras.layers.Dense(1, name=HEAD)(x), name="trainable_top")
+
+
+def whole(base: keras.Model, weights: Weights) -> keras.Model:
+    """Build the model that people use: (n, size, size, 3) pixels in [0, 255] to (n, 1) probabilities of class 1.
+
+    Args:
+        weights: of the backbone's layers and of the head, as the file of the fine-tuning phase holds them.
+    """
+    photos = keras.Input(base.input_shape[1:], name="photos")
+    x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="preprocess")(photos)
+    x = base(x, training=False)
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    model = keras.Model(photos, keras.layers.Dense(1, activation="sigmoid", name=HEAD)(x), name="classifier")
+    backbone.set_weights([*base.layers, model.get_layer(HEAD)], weights)
+    return model
+
+
+def difference_of_parts(base: keras.Model, boundary: str, model: keras.Model, photos: np.ndarray) -> float:
+    """Compare the whole model with what training used: stem, float16 storage, top, head.
+
+    Args:
+        photos: (n, size, size, 3) in [0, 255].
+
+    Returns:
+        The largest difference in probability.
+    """
+    inner = backbone.stem(base, boundary)(backbone.preprocess(photos), training=False)
+    stored = keras.ops.cast(keras.ops.cast(inner, "float16"), "float32")  # as featurize keeps them
+    pooled = keras.ops.mean(backbone.top(base, boundary)(stored, training=False), axis=(1, 2))
+    by_parts = model.get_layer(HEAD)(pooled)
+    return float(keras.ops.max(keras.ops.abs(by_parts - model(photos, training=False))))
+
+
+def save(model: keras.Model, path: Path, *, classes: list[str]) -> None:
+    """Save a .keras file with the class names in its metadata, the same bytes for the same model.
+
+    Keras writes dates and memory addresses into the archive; it is packed anew without them.
+    """
+    with written_aside(path) as aside:
+        plain = aside.with_name(f"{aside.name}.keras")
+        try:
+            model.save(plain)
+            with zipfile.ZipFile(plain) as source, zipfile.ZipFile(aside, "w") as target:
+                for name in sorted(source.namelist()):
+                    target.writestr(zipfile.ZipInfo(name, EPOCH_OF_ZIP), _canonical(name, source.read(name), classes))
+        finally:
+            plain.unlink(missing_ok=True)
+
+
+def _canonical(name: str, content: bytes, classes: list[str]) -> bytes:
+    if name == "metadata.json":
+        return json.dumps({"keras_version": keras.__version__, "classes": classes}, sort_keys=True).encode()
+    if name != "config.json":
+        return content
+    numbers: dict[str, str] = {}  # shared_object_id is id() of an object: number them as they come
+
+    def renumber(match: re.Match[str]) -> str:
+        return f'"shared_object_id": {numbers.setdefault(match[1], str(len(numbers)))}'
+
+    return re.sub(r'"shared_object_id": (\d+)', renumber, content.decode()).encode()
+
+
+def class_names(path: Path) -> list[str]:
+    """Class names that `save` wrote into a .keras file; the model's output is the probability of the second."""
+    with zipfile.ZipFile(path) as file:
+        return json.loads(file.read("metadata.json"))["classes"]

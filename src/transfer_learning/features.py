@@ -1,0 +1,165 @@
+"""Features: what the untrained part of the network makes of every view of every photo, on disk.
+
+    train_activations.npy  (views, n, h, w, c) float16: the activations at the boundary
+    train_pooled.npy       (views, n, channels) float32: the whole backbone's output, averaged over space
+    train_labels.npy       (n,) uint8, 0 or 1
+    validation_*.npy       the same with one view, not augmented
+
+n counts the photos of a part in the order of split.csv; the labels are indices into the sorted classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from tqdm import tqdm
+
+from transfer_learning import augment
+from transfer_learning.backbone import preprocess, stem, top
+from transfer_learning.errors import UserError
+from transfer_learning.photos import load_batch
+from transfer_learning.stage import check_space
+
+CHUNK = 32  # photos in memory at a time
+
+
+@dataclass(frozen=True)
+class Part:
+    """The photos of one part: paths relative to data/raw, and labels (n,) uint8."""
+
+    paths: list[Path]
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Features:
+    """Stored features of one part, mapped from disk; shapes as in the module's docstring."""
+
+    activations: np.ndarray
+    pooled: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def views(self) -> int:
+        return len(self.pooled)
+
+
+def read_split(path: Path) -> tuple[list[str], dict[str, Part]]:
+    """Read split.csv: the class names, sorted, and the photos of each part."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    classes = sorted(table["label"].unique())
+    parts = {}
+    for part, rows in table.groupby("part"):
+        labels = rows["label"].map(classes.index).to_numpy(np.uint8)
+        parts[str(part)] = Part([Path(text) for text in rows["path"]], labels)
+    return classes, parts
+
+
+def read(folder: Path, part: str) -> Features:
+    """Open the features of `train` or `validation` without loading them."""
+    return Features(*(np.load(folder / f"{part}_{kind}.npy", mmap_mode="r") for kind in Features.__dataclass_fields__))
+
+
+def bytes_needed(base: keras.Model, boundary: str, *, train: int, validation: int, views: int) -> int:
+    """Size of all features on disk in bytes: float16 activations and float32 pooled vectors."""
+    activations = int(np.prod(base.get_layer(boundary).output.shape[1:]))
+    return (2 * activations + 4 * base.output.shape[-1]) * (train * views + validation)
+
+
+def compute(
+    base: keras.Model,
+    boundary: str,
+    parts: dict[str, Part],
+    raw: Path,
+    folder: Path,
+    *,
+    size: int,
+    transforms: np.ndarray,
+) -> None:
+    """Compute the features of the training views and of the plain validation photos into `folder`.
+
+    Args:
+        parts: has `train` and `validation`.
+        size: side of the photos in pixels.
+        transforms: (views, n, 8) float32, for the n training photos.
+
+    Raises:
+        UserError: the disk is too small, a photo is broken, or activations are too large for float16.
+    """
+    views, train = transforms.shape[:2]
+    needed = bytes_needed(base, boundary, train=train, validation=len(parts["validation"].labels), views=views)
+    check_space(folder.parent, needed, "featurize")
+    print(f"features: {views} views of {train:,} training photos, {needed / 1e6:,.0f} MB in {folder.parent}/features")
+    folder.mkdir()
+    transform_batch = _transform_batch(base, boundary)
+    identity = augment.transforms(np.zeros(1, bool), np.zeros(1), size=size)
+    plain = np.repeat(identity, len(parts["validation"].labels), axis=0)[None]
+    for part, rows in (("train", transforms), ("validation", plain)):
+        _compute_part(parts[part], rows, raw, folder / part, transform_batch, base, boundary, size)
+
+
+def _transform_batch(base: keras.Model, boundary: str) -> Callable[[np.ndarray, np.ndarray], tuple[tf.Tensor, ...]]:
+    lower, upper = stem(base, boundary), top(base, boundary)
+
+    @tf.function(reduce_retracing=True)
+    def transform(photos: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        inner = lower(preprocess(augment.apply(photos, rows)), training=False)  # (n, h, w, c)
+        pooled = tf.reduce_mean(upper(inner, training=False), axis=(1, 2))  # (n, channels)
+        return tf.cast(inner, tf.float16), pooled
+
+    return transform
+
+
+def _compute_part(
+    part: Part,
+    transforms: np.ndarray,
+    raw: Path,
+    prefix: Path,
+    transform_batch: Callable[[np.ndarray, np.ndarray], tuple[tf.Tensor, ...]],
+    base: keras.Model,
+    boundary: str,
+    size: int,
+) -> None:
+    views, photos = transforms.shape[:2]
+    shape = base.get_layer(boundary).output.shape[1:]
+    activations = _create(f"{prefix}_activations.npy", (views, photos, *shape), np.float16)
+    pooled = _create(f"{prefix}_pooled.npy", (views, photos, base.output.shape[-1]), np.float32)
+    np.save(f"{prefix}_labels.npy", part.labels)
+    with tqdm(desc=f"featurize {prefix.name}", total=views * photos, unit="photo") as bar:
+        for start, chunk in _chunks(part.paths, raw, size):
+            chosen = slice(start, start + len(chunk))
+            for view in range(views):
+                inner, vectors = transform_batch(chunk, transforms[view, chosen])
+                activations[view, chosen], pooled[view, chosen] = inner.numpy(), vectors.numpy()
+                bar.update(len(chunk))
+            if not np.isfinite(activations[:, chosen]).all():
+                raise UserError(f"activations at {boundary} do not fit float16 (over 65,504): choose another boundary")
+    activations.flush()
+    pooled.flush()
+
+
+def _create(path: str, shape: tuple[int, ...], dtype: type) -> np.memmap:
+    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+
+
+def _chunks(paths: list[Path], raw: Path, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode the next chunk while the last one is worked on."""
+    with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor() as pool:
+        starts = range(0, len(paths), CHUNK)
+
+        def decode(start: int) -> np.ndarray:
+            return load_batch([raw / path for path in paths[start : start + CHUNK]], size=size, pool=pool)
+
+        waiting = ahead.submit(decode, 0)
+        for start in starts:
+            chunk = waiting.result()
+            if start + CHUNK < len(paths):
+                waiting = ahead.submit(decode, start + CHUNK)
+            yield start, chunk

@@ -1,0 +1,195 @@
+"""Figures: what people look at. Each function draws one PNG, the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from sklearn.metrics import confusion_matrix, roc_curve
+
+from transfer_learning.evaluation import calibration_bins
+from transfer_learning.stage import written_aside
+
+TRAIN, VALIDATION, RIGHT, WRONG, GREY = "#4477aa", "#ee7733", "#228833", "#cc3311", "#888888"
+STYLE = {
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "axes.titlesize": 12,
+    "figure.dpi": 110,
+    "axes.titlelocation": "left",
+}
+
+
+@contextmanager
+def _figure(path: Path, **options: Any):  # type: ignore[no-untyped-def]
+    with plt.rc_context(STYLE), written_aside(path) as aside:
+        figure, axes = plt.subplots(layout="constrained", **options)
+        try:
+            yield figure, axes
+            figure.savefig(aside, format="png", metadata={"Software": None})
+        finally:
+            plt.close(figure)
+
+
+def learning_curves(path: Path, frozen: pd.DataFrame, tuned: pd.DataFrame | None = None) -> None:
+    """Accuracy and loss by epoch; with `tuned`, both phases and the line where fine-tuning starts.
+
+    Args:
+        frozen: columns epoch, loss, accuracy, val_loss, val_accuracy; the first row is the untrained head.
+        tuned: the same for the fine-tuning epochs.
+    """
+    history = frozen if tuned is None else pd.concat([frozen, tuned])
+    trained = history[history["epoch"] > 0]
+    with _figure(path, nrows=2, figsize=(8, 7.5), sharex=True) as (figure, axes):
+        for axis, name, title in zip(axes, ("accuracy", "loss"), ("Accuracy", "Cross-entropy"), strict=True):
+            axis.plot(trained["epoch"], trained[name], color=TRAIN, marker="o", ms=3.5, label="training")
+            axis.plot(trained["epoch"], trained[f"val_{name}"], color=VALIDATION, marker="o", ms=3.5, label="validation")
+            axis.set_title(title)
+            axis.margins(x=0.02)
+            if tuned is not None:
+                axis.axvline(frozen["epoch"].max() + 0.5, color=GREY, ls="--", lw=1.2, label="Start fine-tuning")
+        axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
+        axes[1].set_ylim(bottom=0)
+        axes[1].set_xlabel("epoch")
+        axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[0].legend(loc="lower right", frameon=False)
+        last = trained.iloc[-1]
+        figure.suptitle(
+            f"Validation accuracy {last['val_accuracy']:.1%} after epoch {int(last['epoch'])} "
+            "(training: dropout and augmentation on)",
+            x=0.02,
+            ha="left",
+            fontsize=12,
+        )
+
+
+def confusion(path: Path, labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> None:
+    """Counts of true against predicted class; labels and predicted are (n,) indices into `classes`."""
+    counts = confusion_matrix(labels, predicted, labels=range(len(classes)))
+    with _figure(path, figsize=(5.2, 4.6)) as (_, axis):
+        axis.imshow(counts, cmap="Blues", vmin=0)
+        axis.grid(False)
+        for (row, column), number in np.ndenumerate(counts):
+            share = number / max(counts[row].sum(), 1)
+            colour = "white" if number > counts.max() / 2 else "black"
+            axis.text(column, row, f"{number}\n{share:.1%}", ha="center", va="center", color=colour, fontsize=13)
+        ticks = range(len(classes))
+        axis.set_xticks(ticks, classes)
+        axis.set_yticks(ticks, classes, rotation=90, va="center")
+        axis.set(xlabel="predicted", ylabel="true", title=f"Confusion on {len(labels)} test photos")
+
+
+def roc(path: Path, labels: np.ndarray, probabilities: np.ndarray, area: float, positive: str) -> None:
+    """ROC curve; `probabilities` (n,) are those of the class named `positive`."""
+    false_rate, true_rate, _ = roc_curve(labels, probabilities, drop_intermediate=False)
+    with _figure(path, figsize=(5.2, 4.8)) as (_, axis):
+        axis.plot([0, 1], [0, 1], color=GREY, ls="--", lw=1)
+        axis.plot(false_rate, true_rate, color=TRAIN, drawstyle="steps-post")
+        axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=f"ROC on test photos, area {area:.4f}")
+        axis.set(xlabel="false positive rate", ylabel=f"true positive rate ({positive})")
+
+
+def reliability(
+    path: Path, labels: np.ndarray, probabilities: np.ndarray, *, bins: int, error: float, positive: str
+) -> None:
+    """Share of class 1, named `positive`, against its predicted probability, with the number of photos per bin."""
+    rows = calibration_bins(labels, probabilities, bins=bins)
+    means, shares, numbers = zip(*rows, strict=True)
+    with _figure(path, figsize=(5.2, 5.6), nrows=2, sharex=True, height_ratios=[3, 1]) as (_, (upper, lower)):
+        upper.plot([0, 1], [0, 1], color=GREY, ls="--", lw=1, label="perfectly calibrated")
+        upper.plot(means, shares, color=TRAIN, marker="o", label="model")
+        upper.set(ylim=(-0.03, 1.03), ylabel=f"share of {positive}", title=f"Reliability, calibration error {error:.3f}")
+        upper.legend(frameon=False)
+        lower.hist(probabilities, bins=np.linspace(0, 1, bins + 1).tolist(), color=TRAIN)
+        lower.set(xlim=(-0.03, 1.03), yscale="log", ylabel="photos", xlabel=f"predicted probability of {positive}")
+
+
+def photo_grid(
+    path: Path, photos: np.ndarray, titles: Sequence[str], *, columns: int, heading: str, colours: Sequence[str] = ()
+) -> None:
+    """Photos (n, size, size, 3) uint8 with a title each, black where no colours are given."""
+    rows = -(-len(photos) // columns)
+    options = {"nrows": rows, "ncols": columns, "figsize": (2.1 * columns, 2.35 * rows + 0.4), "squeeze": False}
+    with _figure(path, **options) as (figure, axes):
+        for axis in axes.flat:
+            axis.axis("off")
+        for axis, photo, title, colour in zip(axes.flat, photos, titles, colours or ["black"] * len(photos), strict=False):
+            axis.imshow(photo)
+            axis.set_title(title, fontsize=9, color=colour, loc="center")
+        figure.suptitle(heading, fontsize=12)
+
+
+def predictions(
+    path: Path,
+    photos: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    predicted: np.ndarray,
+    classes: Sequence[str],
+) -> None:
+    """Twelve test photos with predicted and true class: the most confident mistakes first, then the least sure.
+
+    Args:
+        photos: (n, size, size, 3) uint8.
+        labels, probabilities, predicted: (n,).
+    """
+    confidence = np.where(predicted == 1, probabilities, 1 - probabilities)
+    wrong = predicted != labels
+    order = np.lexsort((np.where(wrong, -confidence, confidence), ~wrong))[:12]
+    titles = [
+        f"{classes[predicted[i]]} {confidence[i]:.0%}" + (f", is {classes[labels[i]]}" if wrong[i] else "")
+        for i in order
+    ]
+    heading = f"{int(wrong.sum())} of {len(labels)} test photos are wrong: the surest mistakes first (red)"
+    colours = [WRONG if wrong[i] else RIGHT for i in order]
+    photo_grid(path, photos[order], titles, columns=4, heading=heading, colours=colours)
+
+
+def architecture(path: Path, layers: Sequence[tuple[str, str, int, bool]], *, title: str) -> None:
+    """The layers as one bar each: height is the number of parameters, colour whether fine-tuning trains them.
+
+    Args:
+        layers: (name, output shape, parameters, trained) in order.
+    """
+    parameters = np.array([max(number, 0.8) for _, _, number, _ in layers])
+    trained = np.array([flag for *_, flag in layers])
+    with _figure(path, figsize=(10, 4.2)) as (_, axis):
+        index = np.arange(len(layers))
+        for flag, colour, name in ((False, GREY, "frozen"), (True, VALIDATION, "trained in fine-tuning")):
+            total = sum(number for _, _, number, is_trained in layers if is_trained == flag)
+            chosen = trained == flag
+            axis.bar(index[chosen], parameters[chosen], color=colour, width=0.9, label=f"{name}: {total:,} parameters")
+        axis.set(yscale="log", ylim=(0.8, None), xlabel="layer (as fine_tune_at counts)", ylabel="parameters")
+        marks = _stages(layers)
+        top = parameters.max()
+        for position, text in marks:
+            axis.axvline(position - 0.5, color=GREY, lw=0.6, alpha=0.6)
+            axis.text(position, top * 2.2, text, fontsize=7.5, rotation=35, ha="left", va="bottom")
+        axis.set_title(title, pad=48)
+        axis.legend(frameon=False, loc="upper left")
+
+
+def _stages(layers: Sequence[tuple[str, str, int, bool]]) -> list[tuple[int, str]]:
+    """Where the shape of the activations shrinks: (index of the layer, its output shape)."""
+    marks, last = [], ""
+    for index, (_, shape, _, _) in enumerate(layers):
+        side = shape.split(" x ")[0]
+        if side != last:
+            marks.append((index, shape))
+            last = side
+    return marks
+
+

@@ -1,0 +1,142 @@
+"""Training: Keras's fit, one epoch at a time, each on its own view and in its own order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from transfer_learning import augment
+from transfer_learning.errors import UserError
+from transfer_learning.features import Part
+from transfer_learning.photos import load_batch
+from transfer_learning.stage import written_aside
+
+COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+VALIDATION_BATCH = 64
+
+Batch = Callable[[int, np.ndarray], np.ndarray]  # (view, indices) to inputs of the model
+
+
+def compile_model(model: keras.Model, optimizer: keras.Optimizer) -> None:
+    """Compile for one logit: binary cross-entropy, and accuracy with class 1 above logit 0."""
+    model.compile(
+        optimizer,
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+        metrics=[keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")],
+    )
+
+
+def from_array(array: np.ndarray) -> Batch:
+    """Batches from stored features (views, n, ...), read row by row from disk."""
+    return lambda view, indices: np.asarray(array[view, indices], np.float32)
+
+
+def from_photos(
+    part: Part, raw: Path, *, size: int, pool: ThreadPoolExecutor, transforms: np.ndarray | None = None
+) -> Batch:
+    """Batches of photos in [0, 255], decoded anew each time; augmented where `transforms` (views, n, 8) is given."""
+
+    def batch(view: int, indices: np.ndarray) -> np.ndarray:
+        photos = load_batch([raw / part.paths[index] for index in indices], size=size, pool=pool)
+        if transforms is None:
+            return photos.astype(np.float32)
+        return np.asarray(augment.apply(photos, transforms[view, indices]))
+
+    return batch
+
+
+def in_order(batch: Batch, labels: np.ndarray) -> tf.data.Dataset:
+    """All photos of a part once, in order, as (inputs, labels) batches: for validation."""
+    return dataset(batch, labels, view=0, order=np.arange(len(labels)), batch_size=VALIDATION_BATCH)
+
+
+def dataset(batch: Batch, labels: np.ndarray, *, view: int, order: np.ndarray, batch_size: int) -> tf.data.Dataset:
+    """One pass over the photos in the given order, as (inputs, labels (n, 1)) batches, prefetched."""
+    first = batch(view, order[:1])
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for start in range(0, len(order), batch_size):
+            indices = order[start : start + batch_size]
+            yield batch(view, indices), labels[indices, None].astype(np.float32)
+
+    signature = (tf.TensorSpec((None, *first.shape[1:]), tf.float32), tf.TensorSpec((None, 1), tf.float32))
+    passes = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return passes.apply(tf.data.experimental.assert_cardinality(-(-len(order) // batch_size))).prefetch(2)
+
+
+def train(
+    model: keras.Model,
+    batch: Batch,
+    labels: np.ndarray,
+    validation: tf.data.Dataset,
+    *,
+    epochs: range,
+    views: int,
+    batch_size: int,
+    seed: int,
+    on_epoch: Callable[[dict[str, float]], None],
+    evaluate_first: bool = False,
+) -> pd.DataFrame:
+    """Train a compiled model.
+
+    Args:
+        batch: inputs of the model by view and indices.
+        labels: (n,) in {0, 1}.
+        epochs: numbers of the epochs, counted from 1 over both phases.
+        views: epoch number k of this phase, from 0, trains on view k modulo this.
+        on_epoch: called with each row of the history as it comes.
+        evaluate_first: begin the history with a row of the untrained model, for the epoch before the first.
+
+    Returns:
+        One row an epoch with COLUMNS. Training values are averages over the epoch with dropout on, validation values
+        are measured after it.
+
+    Raises:
+        UserError: a loss is not a number or infinite.
+    """
+    rows: list[dict[str, float]] = []
+
+    def add(epoch: int, values: dict[str, float]) -> None:
+        row = {"epoch": epoch, **{name: round(float(values[name]), 6) for name in COLUMNS[1:]}}
+        if not np.isfinite(list(row.values())).all():
+            raise UserError(f"the loss of epoch {epoch} is not finite ({row}): lower the learning rate")
+        rows.append(row)
+        on_epoch(row)
+
+    if evaluate_first:
+        values = model.evaluate(in_order(batch, labels), return_dict=True, verbose=0)
+        after = model.evaluate(validation, return_dict=True, verbose=0)
+        add(epochs.start - 1, values | {f"val_{name}": value for name, value in after.items()})
+    for number, epoch in enumerate(epochs):
+        _seed_dropout(model, seed, epoch)
+        order = np.random.default_rng([seed, epoch]).permutation(len(labels))
+        passes = dataset(batch, labels, view=number % views, order=order, batch_size=batch_size)
+        history = model.fit(
+            passes, validation_data=validation, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, verbose="auto"
+        )
+        add(epoch, {name: values[-1] for name, values in history.history.items()})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Let dropout follow from seed and epoch alone, not from how many steps came before."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+            layer.seed_generator.state.assign([seed, epoch])
+
+
+def write_history(history: pd.DataFrame, path: Path) -> None:
+    """Write the history as CSV with COLUMNS."""
+    with written_aside(path) as aside:
+        history.to_csv(aside, index=False, lineterminator="\n")
+
+
+def last_metrics(history: pd.DataFrame) -> dict[str, object]:
+    """Metrics after the last epoch, by name."""
+    return history.drop(columns="epoch").iloc[-1].to_dict()
