@@ -37,8 +37,9 @@ def main() -> None:
     test = parts["test"]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         test_photos = photos.load_batch([RAW / path for path in test.paths], size=size, pool=pool)
-    probabilities = model.predict(test_photos.astype(np.float32), batch_size=BATCH)[:, 0]  # (n,)
-    largest = classifier.difference_of_parts(base, settings.model.boundary, model, test_photos[:BATCH])
+    batches = [test_photos[start : start + BATCH] for start in range(0, len(test_photos), BATCH)]
+    probabilities = np.concatenate([model.predict_on_batch(batch) for batch in batches])[:, 0]  # (n,)
+    largest = classifier.difference_of_parts(base, settings.model.boundary, model, batches[0])
     if largest > 0.02:  # float16 storage moves a probability by about 0.001
         raise RuntimeError(f"the whole model and its trained parts differ by {largest:.3f} in probability")
     print(f"whole model against the parts that were trained: at most {largest:.4f} apart in probability")
@@ -116,7 +117,7 @@ def _draw_training(base: keras.Model, settings: Settings) -> None:
 
 
 def _draw_data(train: features.Part, classes: list[str], settings: Settings) -> None:
-    """Nine training photos, and nine views of the first of them, as featurize computed them."""
+    """Nine training photos, and views of the one in the middle, as featurize computed them."""
     from transfer_learning import augment, figures, photos
 
     size, views = settings.images.size, min(settings.features.views, 9)
@@ -133,8 +134,8 @@ def _draw_data(train: features.Part, classes: list[str], settings: Settings) -> 
         flip=settings.augment.flip,
         rotation=settings.augment.rotation,
         seed=settings.seed,
-    )[:, chosen[0]]  # (views, 8)
-    copies = np.asarray(augment.apply(np.repeat(nine[:1], views, axis=0), rows)).round().astype(np.uint8)
+    )[:, chosen[4]]  # (views, 8)
+    copies = np.asarray(augment.apply(np.repeat(nine[4:5], views, axis=0), rows)).round().astype(np.uint8)
     titles = [f"view {view}" for view in range(views)]
     figures.photo_grid(folder / "augmented.png", copies, titles, columns=3, heading="Views of one training photo")
 

@@ -1,13 +1,21 @@
 """Stage finetune: the top of the backbone and the head train on, gently (fine-tuning)."""
 
+from __future__ import annotations
+
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from transfer_learning import stage, weights
 from transfer_learning.backbones import BACKBONES
 from transfer_learning.runtime import setup
 from transfer_learning.settings import Settings, load
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from transfer_learning import training
 
 
 def main() -> None:
@@ -34,7 +42,7 @@ def main() -> None:
     training.compile_model(model, keras.optimizers.RMSprop(settings.finetune.learning_rate))
     trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
     print(f"fine-tuning from layer {at} of {len(base.layers)}: {trainable:,} trainable parameters")
-    labels = features.read(Path("data/features"), "train").labels
+    labels, validation_labels = (features.read(Path("data/features"), part).labels for part in ("train", "validation"))
     frozen_history = pd.read_csv("reports/frozen/history.csv")
     first = int(frozen_history["epoch"].iloc[-1]) + 1
     with ThreadPoolExecutor(os.cpu_count()) as pool, tracking.run("finetune") as record:
@@ -54,20 +62,22 @@ def main() -> None:
         tuned = Path("models/finetuned.weights.h5")
         weights.write(tuned, backbone.get_weights([*base.layers, model.get_layer(classifier.HEAD)]))
         training.write_history(history, Path("reports/finetune/history.csv"))
-        metrics = training.last_metrics(history) | {"trainable_parameters": trainable}
+        metrics = training.last_metrics(history) | {"photos": len(validation_labels), "trainable_parameters": trainable}
         stage.write_json(Path("reports/finetune/metrics.json"), metrics)
         record.tags(frozen_weights_md5=tracking.md5(frozen), finetuned_weights_md5=tracking.md5(tuned))
 
 
-def _stored():
+def _stored() -> tuple[training.Batch, tf.data.Dataset]:
     """Inputs from the stored activations: the frozen part of the network has run once for all trials."""
     from transfer_learning import features, training
 
     train, validation = (features.read(Path("data/features"), part) for part in ("train", "validation"))
-    return training.from_array(train.activations), training.in_order(training.from_array(validation.activations), validation.labels)
+    return training.from_array(train.activations), training.in_order(
+        training.from_array(validation.activations), validation.labels
+    )
 
 
-def _photos(settings: Settings, pool: ThreadPoolExecutor):
+def _photos(settings: Settings, pool: ThreadPoolExecutor) -> tuple[training.Batch, tf.data.Dataset]:
     """Inputs from the photos themselves, for a fine_tune_at below the boundary."""
     from transfer_learning import augment, features, training
 

@@ -34,7 +34,8 @@ def main() -> None:
         )
         weights.write(Path("models/frozen.weights.h5"), classifier.head_weights(model))
         training.write_history(history, Path("reports/frozen/history.csv"))
-        stage.write_json(Path("reports/frozen/metrics.json"), training.last_metrics(history))
+        metrics = training.last_metrics(history) | {"photos": len(validation.labels)}
+        stage.write_json(Path("reports/frozen/metrics.json"), metrics)
         record.tags(frozen_weights_md5=tracking.md5(Path("models/frozen.weights.h5")))
 
 

@@ -20,9 +20,9 @@ def build(name: str, *, size: int) -> keras.Model:
 def _small_cnn(size: int) -> keras.Model:
     photos = x = keras.Input((size, size, 3), name="input_layer")
     for block, width in enumerate(SMALL_CNN_WIDTHS, start=1):
-        x = keras.layers.Conv2D(
-            width, 3, strides=2, padding="same", use_bias=False, name=f"block_{block}_conv"
-        )(x)  # (n, size / 2**block, size / 2**block, width)
+        x = keras.layers.Conv2D(width, 3, strides=2, padding="same", use_bias=False, name=f"block_{block}_conv")(
+            x
+        )  # (n, size / 2**block, size / 2**block, width)
         x = keras.layers.BatchNormalization(name=f"block_{block}_BN")(x)
         x = keras.layers.ReLU(name=f"block_{block}_relu")(x)
     return keras.Model(photos, x, name="small_cnn")
@@ -74,9 +74,14 @@ def freeze_below(base: keras.Model, fine_tune_at: int) -> None:
         layer.trainable = False
 
 
-def describe(base: keras.Model, fine_tune_at: int) -> list[tuple[str, str, int, bool]]:
-    """List the layers: name, output shape such as `10 x 10 x 64`, number of parameters, whether fine-tuning trains it."""
+def describe(base: keras.Model, fine_tune_at: int) -> list[tuple[str, int, int]]:
+    """List the layers: output shape such as `10 x 10 x 64`, parameters, and those that fine-tuning trains."""
+    freeze_below(base, fine_tune_at)
     return [
-        (layer.name, " x ".join(str(side) for side in layer.output.shape[1:]), layer.count_params(), index >= fine_tune_at)
-        for index, layer in enumerate(base.layers)
+        (
+            " x ".join(str(side) for side in layer.output.shape[1:]),
+            layer.count_params(),
+            sum(weight.shape.num_elements() for weight in layer.trainable_weights),
+        )
+        for layer in base.layers
     ]

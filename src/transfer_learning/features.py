@@ -112,7 +112,7 @@ def _transform_batch(base: keras.Model, boundary: str) -> Callable[[np.ndarray, 
     def transform(photos: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         inner = lower(preprocess(augment.apply(photos, rows)), training=False)  # (n, h, w, c)
         pooled = tf.reduce_mean(upper(inner, training=False), axis=(1, 2))  # (n, channels)
-        return tf.cast(inner, tf.float16), pooled
+        return inner, pooled
 
     return transform
 

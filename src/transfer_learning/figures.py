@@ -21,7 +21,7 @@ from transfer_learning.evaluation import calibration_bins
 from transfer_learning.stage import written_aside
 
 TRAIN, VALIDATION, RIGHT, WRONG, GREY = "#4477aa", "#ee7733", "#228833", "#cc3311", "#888888"
-STYLE = {
+STYLE: Any = {
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -56,7 +56,9 @@ def learning_curves(path: Path, frozen: pd.DataFrame, tuned: pd.DataFrame | None
     with _figure(path, nrows=2, figsize=(8, 7.5), sharex=True) as (figure, axes):
         for axis, name, title in zip(axes, ("accuracy", "loss"), ("Accuracy", "Cross-entropy"), strict=True):
             axis.plot(trained["epoch"], trained[name], color=TRAIN, marker="o", ms=3.5, label="training")
-            axis.plot(trained["epoch"], trained[f"val_{name}"], color=VALIDATION, marker="o", ms=3.5, label="validation")
+            axis.plot(
+                trained["epoch"], trained[f"val_{name}"], color=VALIDATION, marker="o", ms=3.5, label="validation"
+            )
             axis.set_title(title)
             axis.margins(x=0.02)
             if tuned is not None:
@@ -107,11 +109,13 @@ def reliability(
 ) -> None:
     """Share of class 1, named `positive`, against its predicted probability, with the number of photos per bin."""
     rows = calibration_bins(labels, probabilities, bins=bins)
-    means, shares, numbers = zip(*rows, strict=True)
+    means, shares, _ = zip(*rows, strict=True)
     with _figure(path, figsize=(5.2, 5.6), nrows=2, sharex=True, height_ratios=[3, 1]) as (_, (upper, lower)):
         upper.plot([0, 1], [0, 1], color=GREY, ls="--", lw=1, label="perfectly calibrated")
         upper.plot(means, shares, color=TRAIN, marker="o", label="model")
-        upper.set(ylim=(-0.03, 1.03), ylabel=f"share of {positive}", title=f"Reliability, calibration error {error:.3f}")
+        upper.set(
+            ylim=(-0.03, 1.03), ylabel=f"share of {positive}", title=f"Reliability, calibration error {error:.3f}"
+        )
         upper.legend(frameon=False)
         lower.hist(probabilities, bins=np.linspace(0, 1, bins + 1).tolist(), color=TRAIN)
         lower.set(xlim=(-0.03, 1.03), yscale="log", ylabel="photos", xlabel=f"predicted probability of {positive}")
@@ -126,7 +130,9 @@ def photo_grid(
     with _figure(path, **options) as (figure, axes):
         for axis in axes.flat:
             axis.axis("off")
-        for axis, photo, title, colour in zip(axes.flat, photos, titles, colours or ["black"] * len(photos), strict=False):
+        for axis, photo, title, colour in zip(
+            axes.flat, photos, titles, colours or ["black"] * len(photos), strict=False
+        ):
             axis.imshow(photo)
             axis.set_title(title, fontsize=9, color=colour, loc="center")
         figure.suptitle(heading, fontsize=12)
@@ -158,38 +164,35 @@ def predictions(
     photo_grid(path, photos[order], titles, columns=4, heading=heading, colours=colours)
 
 
-def architecture(path: Path, layers: Sequence[tuple[str, str, int, bool]], *, title: str) -> None:
+def architecture(path: Path, layers: Sequence[tuple[str, int, int]], *, title: str) -> None:
     """The layers as one bar each: height is the number of parameters, colour whether fine-tuning trains them.
 
     Args:
-        layers: (name, output shape, parameters, trained) in order.
+        layers: (output shape such as `10 x 10 x 64`, parameters, those that fine-tuning trains), in order.
     """
-    parameters = np.array([max(number, 0.8) for _, _, number, _ in layers])
-    trained = np.array([flag for *_, flag in layers])
-    with _figure(path, figsize=(10, 4.2)) as (_, axis):
+    parameters = np.array([number for _, number, _ in layers])
+    trained = np.array([number for _, _, number in layers])
+    with _figure(path, figsize=(10, 4)) as (_, axis):
         index = np.arange(len(layers))
-        for flag, colour, name in ((False, GREY, "frozen"), (True, VALIDATION, "trained in fine-tuning")):
-            total = sum(number for _, _, number, is_trained in layers if is_trained == flag)
-            chosen = trained == flag
+        for chosen, colour, name, total in (
+            (trained == 0, GREY, "frozen", parameters.sum() - trained.sum()),
+            (trained > 0, VALIDATION, "trained in fine-tuning", trained.sum()),
+        ):
             axis.bar(index[chosen], parameters[chosen], color=colour, width=0.9, label=f"{name}: {total:,} parameters")
-        axis.set(yscale="log", ylim=(0.8, None), xlabel="layer (as fine_tune_at counts)", ylabel="parameters")
-        marks = _stages(layers)
-        top = parameters.max()
-        for position, text in marks:
-            axis.axvline(position - 0.5, color=GREY, lw=0.6, alpha=0.6)
-            axis.text(position, top * 2.2, text, fontsize=7.5, rotation=35, ha="left", va="bottom")
-        axis.set_title(title, pad=48)
-        axis.legend(frameon=False, loc="upper left")
+        axis.set(yscale="log", ylim=(10, 40 * parameters.max()), xlim=(-1, len(layers)), ylabel="parameters")
+        axis.set(xlabel="layer, as finetune.fine_tune_at counts them; the label is the side of its activations")
+        axis.set_title(title)
+        for position, side in _halvings(layers):
+            axis.axvline(position - 0.5, color=GREY, lw=0.8, alpha=0.6)
+            axis.text(position, 1.5 * parameters.max(), f"{side} px", fontsize=9, ha="left", va="bottom")
+        axis.legend(frameon=False, loc="upper right", ncols=2)
 
 
-def _stages(layers: Sequence[tuple[str, str, int, bool]]) -> list[tuple[int, str]]:
-    """Where the shape of the activations shrinks: (index of the layer, its output shape)."""
-    marks, last = [], ""
-    for index, (_, shape, _, _) in enumerate(layers):
-        side = shape.split(" x ")[0]
-        if side != last:
-            marks.append((index, shape))
-            last = side
+def _halvings(layers: Sequence[tuple[str, int, int]]) -> list[tuple[int, int]]:
+    """Layers where the activations shrink to about half: (index of the layer, side there)."""
+    marks: list[tuple[int, int]] = []
+    for index, (shape, _, _) in enumerate(layers):
+        side = int(shape.split(" x ")[0])
+        if not marks or side <= 0.6 * marks[-1][1]:
+            marks.append((index, side))
     return marks
-
-

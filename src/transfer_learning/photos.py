@@ -14,7 +14,8 @@ from PIL import Image, ImageOps
 from transfer_learning.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
-FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP")
+Image.init()  # registers all formats now: done on first use, it is not safe between threads
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 
 
 def is_photo(name: str) -> bool:

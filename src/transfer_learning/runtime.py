@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def setup(*, seed: int, threads: int) -> None:
     """Import TensorFlow quietly, fix its threads, seeds and order of operations. Call before any other use of it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import keras
-    import tensorflow as tf
+    with _quiet():
+        import keras
+        import tensorflow as tf
 
-    threads = threads or os.cpu_count() or 1
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
-    tf.config.experimental.enable_op_determinism()
-    keras.utils.set_random_seed(seed)
+        threads = threads or os.cpu_count() or 1
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        tf.config.experimental.enable_op_determinism()
+        keras.utils.set_random_seed(seed)
+        tf.config.list_logical_devices()  # looks for GPUs now, and says so now
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what TensorFlow's C++ side writes to stderr while it loads, ten lines that no setting of its own
+    turns off; show them when loading fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

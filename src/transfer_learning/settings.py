@@ -187,7 +187,8 @@ def check(values: dict[str, Any], where: str = "params.yaml") -> Settings:
 
 def _describe(problem: dict[str, Any], values: dict[str, Any]) -> str:
     # Pydantic puts the chosen kind of a union into the path; the user's key is the path without it.
-    path, here = [], values
+    path: list[str] = []
+    here: Any = values
     for part in problem["loc"]:
         if isinstance(here, dict) and (part in here or part == problem["loc"][-1]):
             path.append(str(part))

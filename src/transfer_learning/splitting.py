@@ -106,6 +106,6 @@ def _move(table: pd.DataFrame, source: str, target: str, fraction: float, seed: 
 def describe(table: pd.DataFrame) -> str:
     """Counts per part and class on one line."""
     counts: dict[str, list[str]] = defaultdict(list)
-    for (part, label), number in table.groupby(["part", "label"]).size().items():  # type: ignore[misc]
+    for (part, label), number in table.groupby(["part", "label"]).size().items():
         counts[part].append(f"{number:,} {label}")
     return "; ".join(f"{part}: {', '.join(counts[part])}" for part in PARTS)

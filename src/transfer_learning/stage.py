@@ -49,9 +49,9 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
-def seconds_file() -> Path:
+def seconds_file(experiment: str) -> Path:
     """Where the wall seconds of stages are kept: beside DVC's own temporary files, one file an experiment."""
-    return main_workspace() / ".dvc" / "tmp" / f"seconds-{os.environ.get('DVC_EXP_NAME', 'workspace')}.json"
+    return main_workspace() / ".dvc" / "tmp" / f"seconds-{experiment}.json"
 
 
 def read_seconds(path: Path) -> dict[str, float]:
@@ -60,7 +60,7 @@ def read_seconds(path: Path) -> dict[str, float]:
 
 
 def _write_seconds(name: str, seconds: float) -> None:
-    path = seconds_file()
+    path = seconds_file(os.environ.get("DVC_EXP_NAME") or "workspace")
     if "DVC_STAGE" in os.environ and path.parent.is_dir():
         with written_aside(path) as aside:
             aside.write_text(json.dumps(read_seconds(path) | {name: round(seconds, 1)}))

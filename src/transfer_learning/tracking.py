@@ -81,12 +81,17 @@ class Record:
 
     def metrics(self, values: dict[str, float], prefix: str) -> None:
         """Log single numbers as `prefix/name`."""
-        for name, value in values.items():
-            self.send(lambda client, run, n=name, v=value: client.log_metric(run, f"{prefix}/{n}", v))
+        from mlflow.entities import Metric
+        from mlflow.utils.time import get_current_time_millis
+
+        points = [Metric(f"{prefix}/{name}", value, get_current_time_millis(), 0) for name, value in values.items()]
+        self.send(lambda client, run: client.log_batch(run, metrics=points))
 
     def tags(self, **tags: str) -> None:
-        for name, value in tags.items():
-            self.send(lambda client, run, n=name, v=value: client.set_tag(run, n, v))
+        """Set tags of the run."""
+        from mlflow.entities import RunTag
+
+        self.send(lambda client, run: client.log_batch(run, tags=[RunTag(*tag) for tag in tags.items()]))
 
     def file(self, path: Path, folder: str) -> None:
         """Log a file as an artifact in `folder` of the run."""

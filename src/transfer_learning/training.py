@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -113,12 +114,19 @@ def train(
         values = model.evaluate(in_order(batch, labels), return_dict=True, verbose=0)
         after = model.evaluate(validation, return_dict=True, verbose=0)
         add(epochs.start - 1, values | {f"val_{name}": value for name, value in after.items()})
+    one_epoch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: setattr(model, "stop_training", True))
     for number, epoch in enumerate(epochs):
         _seed_dropout(model, seed, epoch)
         order = np.random.default_rng([seed, epoch]).permutation(len(labels))
         passes = dataset(batch, labels, view=number % views, order=order, batch_size=batch_size)
         history = model.fit(
-            passes, validation_data=validation, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, verbose="auto"
+            passes,
+            validation_data=validation,
+            initial_epoch=epoch - 1,
+            epochs=epochs.stop - 1,
+            callbacks=[one_epoch],
+            shuffle=False,
+            verbose=1 if sys.stdout.isatty() else 2,
         )
         add(epoch, {name: values[-1] for name, values in history.history.items()})
     return pd.DataFrame(rows, columns=COLUMNS)

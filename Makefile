@@ -1,0 +1,58 @@
+# Every target makes the environment in .venv when it is missing or older than the lock, and puts it on PATH: DVC starts
+# stages with the `python`, and its queue workers with the `dvc`, that it finds there.
+SHELL := /bin/bash
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+ENVIRONMENT := .venv/.from-lock
+.DEFAULT_GOAL := help
+.PHONY: help repro test lint format demo ui params lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+$(ENVIRONMENT): requirements.lock
+	@echo "environment: .venv from requirements.lock (3 GB, a few minutes the first time)"
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v < (3, 14) and "error: Python 3.11 to 3.13 is needed, $(PYTHON) is %d.%d; set PYTHON=..." % v)'
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+repro: $(ENVIRONMENT)  ## run what has changed of the experiment, then show its results
+	@dvc repro
+	@python src/summary.py
+
+test: $(ENVIRONMENT) lint  ## lint, types, tests
+	@python -m pytest
+
+lint: $(ENVIRONMENT)  ## ruff and mypy
+	@ruff check .
+	@ruff format --check .
+	@mypy
+
+format: $(ENVIRONMENT)  ## let ruff format the code
+	@ruff format .
+	@ruff check --fix .
+
+demo: $(ENVIRONMENT)  ## the whole DAG on drawn pictures, no download; leaves the workspace as it was
+	@echo "demo: the six stages on drawn pictures, as an experiment in a temporary directory"
+	@dvc exp run --temp --force --name demo -S +experiment=demo
+	@python src/summary.py demo
+	@dvc exp remove --quiet demo
+	@echo "This proves that the plumbing works here; it says nothing about accuracy on photos. Next: make repro"
+
+ui: $(ENVIRONMENT)  ## MLflow UI on 127.0.0.1 with every experiment in it
+	@python src/ui.py
+
+params: $(ENVIRONMENT)  ## write params.yaml anew from conf/
+	@python src/params.py
+
+lock: $(ENVIRONMENT)  ## resolve requirements.lock anew from pyproject.toml, for all supported Pythons
+	@python -m pip install --quiet uv
+	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade -o requirements.lock
+
+clean:  ## remove the environment, downloads and caches of tools; keeps data, models and MLflow's store
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache data/downloads
+	find src tests -name __pycache__ -type d -exec rm -rf {} +

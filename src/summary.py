@@ -1,0 +1,58 @@
+"""Print the results of the workspace, or of a DVC experiment by name, as a short table."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from transfer_learning import stage
+from transfer_learning.errors import UserError
+
+STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")
+
+
+def read(experiment: str | None, path: str) -> dict[str, float]:
+    """Read a JSON file of the workspace or of an experiment's commit."""
+    if experiment is None:
+        if not Path(path).exists():
+            raise UserError(f"{path} is missing: `dvc repro` writes it")
+        return json.loads(Path(path).read_text())
+    refs = ["git", "for-each-ref", "--format=%(refname)", f"refs/exps/*/*/{experiment}"]
+    found = subprocess.run(refs, capture_output=True, text=True, check=True).stdout.split()
+    if not found:
+        raise UserError(f"no experiment is named {experiment}: `dvc exp list --all` shows them")
+    shown = subprocess.run(["git", "show", f"{found[-1]}:{path}"], capture_output=True, text=True, check=False)
+    if shown.returncode:
+        raise UserError(f"experiment {experiment} has no {path}")
+    return json.loads(shown.stdout)
+
+
+def main() -> None:
+    experiment = sys.argv[1] if len(sys.argv) > 1 else None
+    frozen, tuned, test = (
+        read(experiment, f"reports/{phase}/metrics.json") for phase in ("frozen", "finetune", "test")
+    )
+    seconds = stage.read_seconds(stage.seconds_file(experiment or "workspace"))
+    table = Table(title=f"Results of {experiment or 'the workspace'}", title_justify="left")
+    for name, justify in (("", "left"), ("photos", "right"), ("loss", "right"), ("accuracy", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for name, metrics in (("validation, frozen base", frozen), ("validation, fine-tuned", tuned)):
+        table.add_row(name, f"{metrics['photos']:.0f}", f"{metrics['val_loss']:.3f}", f"{metrics['val_accuracy']:.1%}")
+    interval = f"{test['accuracy']:.1%} ({test['accuracy_low']:.1%} to {test['accuracy_high']:.1%})"
+    table.add_row("test, fine-tuned", f"{test['photos']:.0f}", f"{test['loss']:.3f}", interval, style="bold")
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
+    console.print(table)
+    if seconds:
+        times = "  ".join(f"{name} {seconds[name]:.0f} s" for name in STAGES if name in seconds)
+        console.print(f"time of each stage when it last ran: {times}")
+    if experiment is None:
+        console.print("figures: reports/   model: models/model.keras   every run with its curves: make ui")
+
+
+if __name__ == "__main__":
+    stage.run("summary", main)
