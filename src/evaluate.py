@@ -60,8 +60,10 @@ def main() -> None:
     run = tracking.find("finetune", finetuned_weights_md5=tracking.md5(TUNED))
     run.metrics({name: float(value) for name, value in metrics.items()}, "test")  # type: ignore[arg-type]
     for figure in sorted(Path("reports").rglob("*.png")):
-        run.file(figure, "figures")
-    run.file(TEST / "predictions.csv", "")
+        run.file(figure, f"figures/{figure.parent.name}")
+    run.file(TEST / "predictions.csv", "predictions")
+    frozen = tracking.find("train_frozen", frozen_weights_md5=run.tag("frozen_weights_md5"))
+    frozen.file(Path("reports/frozen/learning_curves.png"), "figures/frozen")
     tracking.log_model(run, model, size=size, classes=classes)
     print(
         f"test accuracy {metrics['accuracy']:.1%}: {metrics['correct']} of {metrics['photos']} photos, "

@@ -26,7 +26,7 @@ BACKBONES = {
     "mobilenet_v2": Backbone(
         layers=154,
         boundaries={
-            "block_1_project_BN": 16,
+            "block_1_project_BN": 17,
             "block_3_project_BN": 35,
             "block_6_project_BN": 62,
             "block_10_project_BN": 97,

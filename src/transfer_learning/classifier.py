@@ -43,14 +43,14 @@ def trainable_top(
 ) -> keras.Model:
     """Build what fine-tuning trains: from the boundary (or, with None, from photos in [0, 255]) to logits (n, 1).
 
-    Layers from `fine_tune_at` on and the head are trainable. The backbone is called with `training=False`, so batch
-    normalisation keeps its statistics while its scale and offset train, as the tutorial advises.
+    Layers from `fine_tune_at` on and the head are trainable. Batch normalisation keeps its
+    statistics, while its scale and offset train, as the tutorial advises.
     """
     backbone.freeze_below(base, fine_tune_at)
     part = base if boundary is None else backbone.top(base, boundary)
     inputs = keras.Input(part.input_shape[1:])
     x = backbone.preprocess(inputs) if boundary is None else inputs
-    x = part(x, training=False)
+    x = backbone.InferenceMode(part)(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dropout(dropout, seed=seed)(x)
     return keras.Model(inputs, keras.layers.Dense(1, name=HEAD)(x), name="trainable_top")

@@ -93,6 +93,12 @@ class Record:
 
         self.send(lambda client, run: client.log_batch(run, tags=[RunTag(*tag) for tag in tags.items()]))
 
+    def tag(self, name: str) -> str:
+        """Read a tag of the run; empty where there is no run or no such tag."""
+        found: list[str] = []
+        self.send(lambda client, run: found.append(client.get_run(run).data.tags.get(name, "")))
+        return found[0] if found else ""
+
     def file(self, path: Path, folder: str) -> None:
         """Log a file as an artifact in `folder` of the run."""
         self.send(lambda client, run: client.log_artifact(run, str(path), folder))

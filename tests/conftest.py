@@ -1,0 +1,69 @@
+"""What the tests share: a temporary clone of the project, run with the real commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")
+
+
+class Clone:
+    """A git repository with the files of this one, made to run the small demo experiment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout.split("\0")  # fmt: skip
+        for name in filter(None, listed):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("DVC_", "MLFLOW_", "GIT_")) and name != "DATA_MIRROR"
+        } | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "DATA_MIRROR": str(folder / "no mirror"),
+            "DVC_NO_ANALYTICS": "1",
+        }
+        self.run("git", "init", "--quiet", "--initial-branch=main")
+        self.run("git", "config", "user.email", "tests@example.com")
+        self.run("git", "config", "user.name", "tests")
+        self.commit("start")
+
+    def run(self, *command: str, code: int = 0) -> str:
+        """Run a command in the clone; its exit code must be `code`; returns what it printed."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        output = done.stdout + done.stderr
+        assert done.returncode == code, f"{' '.join(command)} exited with {done.returncode}:\n{output[-6000:]}"
+        return output
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+    def stages_run(self, output: str) -> list[str]:
+        """The stages that DVC says it ran, in order."""
+        return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
+
+
+@pytest.fixture(scope="session")
+def demo_clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in a folder with a space in its name, after `dvc repro` of the demo settings; committed."""
+    clone = Clone(tmp_path_factory.mktemp("a clone") / "with space")
+    clone.run("python", "src/params.py", "params.yaml", "+experiment=demo")
+    clone.first_output = clone.run("dvc", "repro")  # type: ignore[attr-defined]
+    clone.commit("demo")
+    return clone

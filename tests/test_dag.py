@@ -1,0 +1,156 @@
+"""The DAG tells DVC the truth: every module, every setting, and only what must run again runs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import ROOT, STAGES, Clone
+
+from transfer_learning import settings
+from transfer_learning.errors import UserError
+
+DAG = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def our_imports(path: Path) -> set[Path]:
+    """Modules of ours that a file imports, at its top or inside functions, and those that they import."""
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        for node in ast.walk(ast.parse(waiting.pop().read_text())):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("transfer_learning"):
+                continue
+            names = [alias.name for alias in node.names] if node.module == "transfer_learning" else []
+            for name in names or [str(node.module).split(".")[1]]:
+                module = ROOT / "src" / "transfer_learning" / f"{name}.py"
+                if module not in found:
+                    found.add(module)
+                    waiting.append(module)
+    return found
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_deps_name_the_script_and_exactly_the_modules_that_it_imports(stage: str) -> None:
+    script = ROOT / "src" / f"{stage}.py"
+    wanted = {path.relative_to(ROOT).as_posix() for path in our_imports(script) | {script}}
+    assert {dep for dep in DAG[stage]["deps"] if dep.endswith(".py")} == wanted
+
+
+def test_params_yaml_is_the_composition_of_conf(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "src/params.py", str(tmp_path / "params.yaml")], cwd=ROOT, check=True)
+    assert (tmp_path / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()
+
+
+OPTIONS = [
+    f"{'+' if group.name == 'experiment' else ''}{group.name}={option.stem}"
+    for group in sorted((ROOT / "conf").iterdir())
+    if group.is_dir()
+    for option in sorted(group.glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_of_conf_composes_and_is_valid(option: str, tmp_path: Path) -> None:
+    target = tmp_path / "params.yaml"
+    together = [option, "finetune.fine_tune_at=13"] if option == "model=small_cnn" else [option]
+    subprocess.run([sys.executable, "src/params.py", str(target), *together], cwd=ROOT, check=True)
+    settings.check(settings.read_yaml(target))
+
+
+def test_preset_says_the_command_that_runs_it_and_tutorial_equals_the_defaults(tmp_path: Path) -> None:
+    for preset in (ROOT / "conf" / "experiment").glob("*.yaml"):
+        command = preset.read_text().splitlines()[1]  # Hydra wants the package line first
+        assert command in (f"# dvc exp run -S +experiment={preset.stem}", f"# make {preset.stem}")
+    target = tmp_path / "params.yaml"
+    subprocess.run([sys.executable, "src/params.py", str(target), "+experiment=tutorial"], cwd=ROOT, check=True)
+    assert settings.read_yaml(target) == settings.read_yaml(ROOT / "params.yaml")
+
+
+def test_a_model_too_small_for_fine_tune_at_is_refused(tmp_path: Path) -> None:
+    target = tmp_path / "params.yaml"
+    subprocess.run([sys.executable, "src/params.py", str(target), "model=small_cnn"], cwd=ROOT, check=True)
+    with pytest.raises(UserError, match=r"finetune\.fine_tune_at = 100: allowed are 0 to 13"):
+        settings.check(settings.read_yaml(target))
+
+
+def test_first_repro_runs_all_six_stages_in_a_path_with_a_space(demo_clone: Clone) -> None:
+    assert demo_clone.stages_run(demo_clone.first_output) == list(STAGES)  # type: ignore[attr-defined]
+    for path in ("models/model.keras", "reports/test/metrics.json", "reports/finetune/learning_curves.png"):
+        assert (demo_clone.folder / path).stat().st_size > 0
+
+
+def test_second_repro_runs_nothing(demo_clone: Clone) -> None:
+    assert demo_clone.stages_run(demo_clone.run("dvc", "repro")) == []
+    assert "up to date" in demo_clone.run("dvc", "status")
+
+
+def test_git_has_all_small_results_and_nothing_else_is_left(demo_clone: Clone) -> None:
+    tracked = demo_clone.run("git", "ls-files", "reports", "data", "models").split()
+    assert "reports/frozen/history.csv" in tracked
+    assert all(path.startswith("reports/") for path in tracked)
+    assert demo_clone.run("git", "status", "--porcelain") == ""
+
+
+def test_changed_fine_tune_at_runs_finetune_and_evaluate_only(demo_clone: Clone) -> None:
+    output = demo_clone.run(
+        "dvc", "exp", "run", "--temp", "--name", "later", "-S", "+experiment=demo", "-S", "finetune.fine_tune_at=7"
+    )
+    assert demo_clone.stages_run(output) == ["finetune", "evaluate"]
+    assert "fine-tuning from layer 7 of 13" in output
+
+
+def test_fine_tune_at_below_the_boundary_trains_from_the_photos(demo_clone: Clone) -> None:
+    output = demo_clone.run(
+        "dvc", "exp", "run", "--temp", "--name", "whole", "-S", "+experiment=demo", "-S", "finetune.fine_tune_at=0"
+    )
+    assert demo_clone.stages_run(output) == ["finetune", "evaluate"]
+    assert "training from the photos" in output
+
+
+def test_changed_figure_code_trains_nothing(demo_clone: Clone) -> None:
+    module = demo_clone.folder / "src" / "transfer_learning" / "figures.py"
+    before = module.read_text()
+    module.write_text(before + "\n# changed\n")
+    try:
+        output = demo_clone.run("dvc", "repro", "--dry")
+    finally:
+        module.write_text(before)
+    assert demo_clone.stages_run(output) == ["evaluate"]
+
+
+def test_wrong_setting_stops_an_experiment_with_one_line(demo_clone: Clone) -> None:
+    output = demo_clone.run(
+        "dvc", "exp", "run", "--temp", "-S", "+experiment=demo", "-S", "finetune.epochs=0", code=255
+    )
+    assert "error: finetune: params.yaml: finetune.epochs = 0: must be greater than or equal to 1" in output
+    assert "Traceback" not in output
+
+
+def test_forced_repro_leaves_the_lock_as_it_was(demo_clone: Clone) -> None:
+    before = (demo_clone.folder / "dvc.lock").read_text()
+    demo_clone.run("dvc", "repro", "--force")
+    assert (demo_clone.folder / "dvc.lock").read_text() == before
+    assert demo_clone.run("git", "status", "--porcelain") == ""
+
+
+def test_store_has_the_whole_curve_and_the_test_result_of_the_experiment(demo_clone: Clone) -> None:
+    script = (
+        "from mlflow import MlflowClient\n"
+        "c = MlflowClient('sqlite:///mlflow.db')\n"
+        "e = c.get_experiment_by_name('drawn')\n"
+        "r = c.search_runs([e.experiment_id], \"tags.stage = 'finetune'\", order_by=['start_time ASC'])[0]\n"
+        "steps = [m.step for m in c.get_metric_history(r.info.run_id, 'validation/accuracy')]\n"
+        "print(r.info.status, steps, r.data.params['finetune.fine_tune_at'],\n"
+        "      r.data.params['fine_tuning_starts_at_epoch'])\n"
+        "print(sorted(a.path for a in c.list_artifacts(r.info.run_id, 'figures/finetune')))\n"
+        "print(r.data.metrics['test/accuracy'], len(c.search_logged_models([e.experiment_id])) > 0)\n"
+    )
+    first, figures, test = demo_clone.run("python", "-W", "ignore", "-c", script).splitlines()[-3:]
+    assert first == f"FINISHED {list(range(13))} 4 7"
+    assert "figures/finetune/learning_curves.png" in figures
+    assert test.endswith("True")

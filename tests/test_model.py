@@ -1,0 +1,234 @@
+"""The network: what is cut, frozen, trained and saved, against Keras's own as the reference."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from transfer_learning import augment, backbone, backbones, classifier, features, training, weights
+from transfer_learning.errors import UserError
+
+CASES = [("mobilenet_v2", boundary) for boundary in backbones.BACKBONES["mobilenet_v2"].boundaries]
+CASES += [("small_cnn", boundary) for boundary in backbones.BACKBONES["small_cnn"].boundaries]
+
+
+@pytest.fixture(scope="module")
+def bases() -> dict[str, keras.Model]:
+    keras.utils.set_random_seed(1)
+    return {name: backbone.build(name, size=64) for name in backbones.BACKBONES}
+
+
+def photos(n: int, size: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(0, 255, (n, size, size, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", list(backbones.BACKBONES))
+def test_table_of_backbones_equals_keras(name: str, bases: dict[str, keras.Model]) -> None:
+    known, layers = backbones.BACKBONES[name], bases[name].layers
+    assert known.layers == len(layers)
+    assert {layers[index].name: index for index in known.boundaries.values()} == known.boundaries
+
+
+@pytest.mark.parametrize(("name", "boundary"), CASES)
+def test_stem_and_top_give_what_the_whole_backbone_gives(
+    name: str, boundary: str, bases: dict[str, keras.Model]
+) -> None:
+    base = bases[name]
+    pixels = backbone.preprocess(photos(2, 64))
+    inner = backbone.stem(base, boundary)(pixels, training=False)
+    parts = backbone.top(base, boundary)(inner, training=False)
+    np.testing.assert_allclose(parts, base(pixels, training=False), rtol=1e-5, atol=1e-5)
+
+
+def test_preprocessing_equals_keras_for_mobilenet_v2() -> None:
+    pixels = photos(2, 32)
+    reference = keras.applications.mobilenet_v2.preprocess_input(pixels.copy())
+    np.testing.assert_allclose(backbone.preprocess(pixels), reference, atol=1e-6)
+    whole = keras.layers.Rescaling(1 / 127.5, offset=-1)(pixels)
+    np.testing.assert_allclose(whole, reference, atol=1e-6)
+
+
+@pytest.mark.parametrize("fine_tune_at", [0, 63, 100, 154])
+def test_fine_tuning_trains_layers_from_fine_tune_at_and_the_head(
+    fine_tune_at: int, bases: dict[str, keras.Model]
+) -> None:
+    base = bases["mobilenet_v2"]
+    boundary = "block_6_project_BN" if fine_tune_at > 62 else None
+    model = classifier.trainable_top(base, boundary, fine_tune_at=fine_tune_at, dropout=0.2, seed=0)
+    trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    expected = sum(
+        int(np.prod(weight.shape))
+        for layer in base.layers[fine_tune_at:]
+        for weight in layer.weights
+        if "moving" not in weight.path
+    )
+    assert trainable == expected + 1281
+    assert fine_tune_at != 100 or trainable == 1_862_721  # the tutorial's number
+
+
+def test_a_training_step_leaves_batch_statistics_and_frozen_layers_alone() -> None:
+    base = backbone.build("small_cnn", size=32)
+    backbone.set_weights(base.layers, backbones.small_cnn_weights())
+    before = backbone.get_weights(base.layers)
+    model = classifier.trainable_top(base, None, fine_tune_at=7, dropout=0.0, seed=0)
+    training.compile_model(model, keras.optimizers.RMSprop(0.01))
+    model.get_layer(classifier.HEAD).kernel.assign_add(np.ones((128, 1), np.float32))
+    model.train_on_batch(photos(8, 32), np.array([0, 1] * 4, np.float32)[:, None])
+    after = backbone.get_weights(base.layers)
+    for index, layer in enumerate(base.layers):
+        for number, (old, new) in enumerate(zip(before.get(layer.name, []), after.get(layer.name, []), strict=True)):
+            statistic = number >= 2  # gamma, beta, moving mean, moving variance
+            assert np.array_equal(old, new) == (index < 7 or statistic), layer.name
+
+
+def test_weights_of_another_network_are_refused_by_name_and_shape() -> None:
+    base = backbone.build("small_cnn", size=32)
+    arrays = backbones.small_cnn_weights()
+    with pytest.raises(UserError, match="block_4_BN"):
+        backbone.set_weights(base.layers, {name: value for name, value in arrays.items() if name != "block_4_BN"})
+    with pytest.raises(UserError, match=r"block_1_conv has shapes \[\(5, 5, 3, 16\)\]"):
+        backbone.set_weights(base.layers, arrays | {"block_1_conv": [np.zeros((5, 5, 3, 16), np.float32)]})
+
+
+def test_views_equal_the_keras_layers_of_the_tutorial() -> None:
+    pixels = photos(6, 40)
+    rotate = keras.layers.RandomRotation(0.2, seed=3)
+    drawn = rotate.get_random_transformation(pixels, seed=3)
+    flipped = np.array([True, False] * 3)
+    mirrored = np.where(flipped[:, None, None, None], pixels[:, :, ::-1], pixels)
+    reference = np.asarray(rotate.transform_images(mirrored, drawn))
+    rows = augment.transforms(flipped, np.deg2rad(np.asarray(drawn["angle"])), size=40)
+    np.testing.assert_allclose(augment.apply(pixels, rows), reference, atol=0.05)
+
+
+def test_views_are_fixed_by_seed_and_number_and_follow_the_settings() -> None:
+    options = {"size": 40, "flip": True, "rotation": 0.2}
+    ten = augment.draw_transforms(500, views=10, seed=1, **options)
+    np.testing.assert_array_equal(ten[:3], augment.draw_transforms(500, views=3, seed=1, **options))
+    assert not np.array_equal(ten, augment.draw_transforms(500, views=10, seed=2, **options))
+    assert not np.array_equal(ten[0], ten[1])
+    angles = np.degrees(np.arctan2(ten[..., 3], ten[..., 4]))
+    assert 70 < np.abs(angles).max() <= 72
+    mirrored = ten[..., 0] * ten[..., 4] - ten[..., 1] * ten[..., 3] < 0  # determinant
+    assert 0.47 < mirrored.mean() < 0.53
+    none = augment.draw_transforms(5, views=1, seed=1, size=40, flip=False, rotation=0.0)[0]
+    pixels = photos(5, 40)
+    np.testing.assert_allclose(augment.apply(pixels, none), pixels, atol=1e-3)
+
+
+def test_saved_model_gives_the_same_output_and_the_same_bytes(tmp_path: Path) -> None:
+    pixels = photos(3, 32)
+    files = []
+    for name in ("one.keras", "two.keras"):
+        base = backbone.build("small_cnn", size=32)
+        head = {classifier.HEAD: [np.full((128, 1), 0.1, np.float32), np.zeros(1, np.float32)]}
+        model = classifier.whole(base, backbones.small_cnn_weights() | head)
+        classifier.save(model, tmp_path / name, classes=["cats", "dogs"])
+        files.append((tmp_path / name).read_bytes())
+    assert files[0] == files[1]
+    loaded = keras.models.load_model(tmp_path / "one.keras", safe_mode=True)
+    expected = model(pixels)
+    assert 0 < float(expected[0, 0]) < 1
+    np.testing.assert_allclose(loaded(pixels), expected, rtol=1e-6)
+    assert classifier.class_names(tmp_path / "one.keras") == ["cats", "dogs"]
+    assert zipfile.ZipFile(tmp_path / "one.keras").testzip() is None
+
+
+def test_whole_model_equals_its_parts_and_the_check_sees_a_difference() -> None:
+    base = backbone.build("small_cnn", size=32)
+    head = {classifier.HEAD: [np.full((128, 1), 0.1, np.float32), np.zeros(1, np.float32)]}
+    model = classifier.whole(base, backbones.small_cnn_weights() | head)
+    assert classifier.difference_of_parts(base, "block_1_relu", model, photos(2, 32)) < 0.005
+    other = classifier.whole(backbone.build("small_cnn", size=32), backbones.small_cnn_weights() | head)
+    other.get_layer(classifier.HEAD).bias.assign([1.0])
+    stranger = backbone.build("small_cnn", size=32)
+    assert classifier.difference_of_parts(stranger, "block_1_relu", other, photos(2, 32)) > 0.005
+
+
+def test_logistic_regression_by_training_equals_a_reference_step() -> None:
+    model = classifier.head(4, dropout=0.0, seed=0)
+    training.compile_model(model, keras.optimizers.SGD(0.5))
+    inputs = np.random.default_rng(0).normal(size=(1, 6, 4)).astype(np.float32)  # one view
+    labels = np.array([0, 1, 0, 1, 1, 1])
+    batch = training.from_array(inputs)
+    rows: list[dict[str, float]] = []
+    history = training.train(
+        model, batch, labels, training.in_order(batch, labels),
+        epochs=range(1, 2), views=1, batch_size=6, seed=0, on_epoch=rows.append, evaluate_first=True,
+    )  # fmt: skip
+    expected = -0.5 * inputs[0].T @ (0.5 - labels) / 6  # gradient of the mean cross-entropy at zero weights
+    np.testing.assert_allclose(model.layers[-1].get_weights()[0][:, 0], expected, rtol=1e-5)
+    assert list(history["epoch"]) == [0, 1]
+    np.testing.assert_allclose(history["loss"], [np.log(2)] * 2, atol=1e-6)
+    assert rows == history.to_dict("records")
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_names_the_epoch() -> None:
+    model = classifier.head(2, dropout=0.0, seed=0)
+    training.compile_model(model, keras.optimizers.SGD(0.1))
+    batch = training.from_array(np.full((1, 4, 2), np.inf, np.float32))
+    labels = np.array([0, 1, 0, 1])
+    with pytest.raises(UserError, match=r"epoch 3 is not finite.*lower the learning rate"):
+        training.train(
+            model, batch, labels, training.in_order(batch, labels),
+            epochs=range(3, 4), views=1, batch_size=4, seed=0, on_epoch=lambda _: None,
+        )  # fmt: skip
+
+
+def test_each_epoch_sees_every_photo_once_in_its_own_order_and_view() -> None:
+    seen: list[tuple[int, list[int]]] = []
+    values = np.arange(20, dtype=np.float32).reshape(2, 10, 1)
+
+    def batch(view: int, indices: np.ndarray) -> np.ndarray:
+        if len(indices) > 1:
+            seen.append((view, indices.tolist()))
+        return values[view, indices]
+
+    model = classifier.head(1, dropout=0.5, seed=0)
+    training.compile_model(model, keras.optimizers.Adam(0.01))
+    labels = np.array([0, 1] * 5)
+    validation = training.in_order(training.from_array(values), labels)
+    training.train(
+        model, batch, labels, validation,
+        epochs=range(1, 4), views=2, batch_size=5, seed=0, on_epoch=lambda _: None,
+    )  # fmt: skip
+    assert [view for view, _ in seen] == [0, 0, 1, 1, 0, 0]
+    orders = [seen[i][1] + seen[i + 1][1] for i in (0, 2, 4)]
+    assert all(sorted(order) == list(range(10)) for order in orders)
+    assert orders[0] != orders[2]
+
+
+def test_features_on_disk_equal_a_plain_computation(tmp_path: Path) -> None:
+    from transfer_learning.drawn import draw_dataset
+    from transfer_learning.photos import load
+
+    paths = draw_dataset(tmp_path / "raw", classes=2, photos_per_class=20, size=40, seed=0)
+    base = backbone.build("small_cnn", size=32)
+    backbone.set_weights(base.layers, backbones.small_cnn_weights())
+    chosen = {part: [Path(p) for p in paths if p.startswith(part)] for part in ("train", "validation")}
+    parts = {part: features.Part(p, np.arange(len(p), dtype=np.uint8) % 2) for part, p in chosen.items()}
+    rows = augment.draw_transforms(40, views=2, size=32, flip=True, rotation=0.1, seed=5)
+    features.compute(base, "block_2_relu", parts, tmp_path / "raw", tmp_path / "f", size=32, transforms=rows)
+    train, validation = features.read(tmp_path / "f", "train"), features.read(tmp_path / "f", "validation")
+    assert train.activations.shape == (2, 40, 8, 8, 32)
+    assert train.activations.dtype == np.float16
+    assert validation.pooled.shape == (1, 20, 128)
+    np.testing.assert_array_equal(train.labels, parts["train"].labels)
+    photo = load(tmp_path / "raw" / chosen["train"][37], size=32)[None]
+    pixels = backbone.preprocess(augment.apply(photo, rows[1, 37:38]))
+    inner = backbone.stem(base, "block_2_relu")(pixels, training=False)
+    np.testing.assert_allclose(train.activations[1, 37], inner[0], rtol=2e-3, atol=1e-3)
+    np.testing.assert_allclose(train.pooled[1, 37], tf.reduce_mean(base(pixels), axis=(1, 2))[0], rtol=1e-4, atol=1e-5)
+    size = sum(f.stat().st_size for f in (tmp_path / "f").iterdir())
+    assert abs(size - features.bytes_needed(base, "block_2_relu", train=40, validation=20, views=2)) < 2000
+
+
+def test_weights_come_back_in_order(tmp_path: Path) -> None:
+    arrays = backbones.small_cnn_weights()
+    weights.write(tmp_path / "w.h5", arrays)
+    assert list(weights.read(tmp_path / "w.h5")) == list(arrays)
