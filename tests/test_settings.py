@@ -1,0 +1,115 @@
+"""Settings: what is wrong is named in one line, and a stage sees only what it declares."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT, STAGES
+
+from transfer_learning import settings
+from transfer_learning.errors import UserError
+
+DEFAULTS = settings.read_yaml(ROOT / "params.yaml")
+
+
+def changed(key: str, value: Any) -> dict[str, Any]:
+    values = copy.deepcopy(DEFAULTS)
+    *sections, last = key.split(".")
+    here = values
+    for section in sections:
+        here = here[section]
+    here[last] = value
+    return values
+
+
+def test_committed_settings_are_valid() -> None:
+    assert settings.check(DEFAULTS).finetune.fine_tune_at == 100
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("finetune.fine_tune_at", 999, "finetune.fine_tune_at = 999: allowed are 0 to 154"),
+        ("finetune.fine_tune_at", 155, "finetune.fine_tune_at = 155: allowed are 0 to 154"),
+        ("finetune.fine_tune_at", -1, "finetune.fine_tune_at = -1: must be greater than or equal to 0"),
+        ("finetune.fine_tune_at", 100.5, "finetune.fine_tune_at = 100.5: must be a valid integer"),
+        ("train_frozen.epochs", 0, "train_frozen.epochs = 0: must be greater than or equal to 1"),
+        ("finetune.epochs", -1, "finetune.epochs = -1: must be greater than or equal to 1"),
+        ("finetune.epochs", True, "finetune.epochs = True: must be a valid integer"),
+        ("finetune.learning_rate", 0, "finetune.learning_rate = 0: must be greater than 0"),
+        ("finetune.learning_rate", float("nan"), "finetune.learning_rate = nan: must be a finite number"),
+        ("finetune.learning_rate", float("inf"), "finetune.learning_rate = inf: must be a finite number"),
+        ("finetune.learning_rate", "fast", "finetune.learning_rate = 'fast': must be a valid number"),
+        ("finetune.learning_rat", 0.1, "finetune.learning_rat is not a setting: did you mean learning_rate?"),
+        ("augment.rotation", 5, "augment.rotation = 5: must be less than or equal to 0.5"),
+        ("augment.flip", "yes", "augment.flip = 'yes': must be a valid boolean"),
+        ("images.size", 16, "images.size = 16: must be greater than or equal to 32"),
+        ("split.test_fraction", 1.0, "split.test_fraction = 1.0: must be less than 1"),
+        ("features.views", 0, "features.views = 0: must be greater than or equal to 1"),
+        ("model.boundary", "block_7_add", "model.boundary = 'block_7_add': allowed for mobilenet_v2 are block_1_"),
+        ("model.name", "resnet", "model.name = 'resnet': allowed are 'mobilenet_v2', 'small_cnn'"),
+        ("model.pretrained_resolution", 150, "model.pretrained_resolution = 150: must be 96, 128, 160, 192 or 224"),
+        ("model.weights_digest", "abc", "model.weights_digest = 'abc': String should match pattern"),
+        ("data.kind", "folders", "data.kind = 'folders': allowed are 'archive', 'drawn'"),
+        ("data.archive", "", "data.archive = '': String should have at least 1 character"),
+        ("finetun", {}, "finetun is not a setting: did you mean finetune?"),
+        ("seed", None, "seed = None: must be a valid integer"),
+    ],
+)
+def test_wrong_value_is_named_with_what_is_allowed(key: str, value: Any, said: str) -> None:
+    with pytest.raises(UserError) as error:
+        settings.check(changed(key, value))
+    assert str(error.value).startswith("params.yaml: ")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_section_and_several_mistakes_are_all_named() -> None:
+    values = changed("finetune.epochs", 0)
+    del values["split"]
+    with pytest.raises(UserError, match=r"split is missing.*finetune\.epochs = 0"):
+        settings.check(values)
+
+
+def test_scientific_notation_is_a_number(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("finetune:\n  learning_rate: 1e-05\n")
+    assert settings.read_yaml(tmp_path / "params.yaml") == {"finetune": {"learning_rate": 1e-05}}
+
+
+def test_broken_or_missing_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("a: [1\nb: {")
+    with pytest.raises(UserError, match=r"cannot be read: [^\n]*$"):
+        settings.read_yaml(tmp_path / "params.yaml")
+    with pytest.raises(UserError, match="make params"):
+        settings.read_yaml(tmp_path / "none.yaml")
+
+
+def test_a_stage_cannot_read_what_it_does_not_declare() -> None:
+    finetune = settings.load("finetune", ROOT)
+    assert finetune.finetune.fine_tune_at == 100
+    assert finetune.model.dropout == 0.2
+    for read in (lambda: finetune.train_frozen, lambda: finetune.model.url, lambda: finetune.data):
+        with pytest.raises(settings.UndeclaredParamError, match="stage finetune reads"):
+            read()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_wrong_setting_ends_every_stage_with_one_line_and_code_2(stage: str, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "src", tmp_path / "src")
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(text.replace("fine_tune_at: 100", "fine_tune_at: 999"))
+    done = subprocess.run(
+        [sys.executable, f"src/{stage}.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"error: {stage}: params.yaml: finetune.fine_tune_at = 999: allowed are 0 to 154, the layers of mobilenet_v2\n"
+    )
+    assert not (tmp_path / "data").exists()
