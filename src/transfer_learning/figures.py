@@ -176,7 +176,7 @@ def architecture(path: Path, layers: Sequence[tuple[str, int, int]], *, title: s
         index = np.arange(len(layers))
         for chosen, colour, name, total in (
             (trained == 0, GREY, "frozen", parameters.sum() - trained.sum()),
-            (trained > 0, VALIDATION, "trained in fine-tuning", trained.sum()),
+            (trained > 0, VALIDATION, "trained in fine-tuning, besides the head", trained.sum()),
         ):
             axis.bar(index[chosen], parameters[chosen], color=colour, width=0.9, label=f"{name}: {total:,} parameters")
         axis.set(yscale="log", ylim=(10, 40 * parameters.max()), xlim=(-1, len(layers)), ylabel="parameters")
@@ -191,7 +191,7 @@ def architecture(path: Path, layers: Sequence[tuple[str, int, int]], *, title: s
 def _halvings(layers: Sequence[tuple[str, int, int]]) -> list[tuple[int, int]]:
     """Layers where the activations shrink to about half: (index of the layer, side there)."""
     marks: list[tuple[int, int]] = []
-    for index, (shape, _, _) in enumerate(layers):
+    for index, (shape, _, _) in enumerate(layers[1:], start=1):
         side = int(shape.split(" x ")[0])
         if not marks or side <= 0.6 * marks[-1][1]:
             marks.append((index, side))
