@@ -49,7 +49,7 @@ def main() -> None:
     console.print(table)
     if seconds:
         times = "  ".join(f"{name} {seconds[name]:.0f} s" for name in STAGES if name in seconds)
-        console.print(f"time of each stage when it last ran: {times}")
+        console.print(f"time of each stage when it last ran: {times}", soft_wrap=True)
     if experiment is None:
         console.print("figures: reports/   model: models/model.keras   every run with its curves: make ui")
 
