@@ -63,8 +63,9 @@ def main() -> None:
     for figure in sorted(Path("reports").rglob("*.png")):
         run.file(figure, f"figures/{figure.parent.name}")
     run.file(TEST / "predictions.csv", "predictions")
-    frozen = tracking.find("train_frozen", frozen_weights_md5=run.tag("frozen_weights_md5"))
-    frozen.file(Path("reports/frozen/learning_curves.png"), "figures/frozen")
+    if read := run.tag("frozen_weights_md5"):
+        frozen = tracking.find("train_frozen", frozen_weights_md5=read)
+        frozen.file(Path("reports/frozen/learning_curves.png"), "figures/frozen")
     tracking.log_model(run, model, size=size, classes=classes)
     print(
         f"test accuracy {metrics['accuracy']:.1%}: {metrics['correct']} of {metrics['photos']} photos, "

@@ -111,7 +111,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(clone: Clone) -
     )
     output = clone.run("unshare", "--mount", "bash", "-c", script, sys.executable, code=2)
     assert output.strip().splitlines() == [
-        f"error: fetch: the disk of {clone.folder} is full; nothing was changed, make room and run again"
+        f"error: fetch: the disk of {clone.folder} is full; nothing half-written is left, make room and run again"
     ]
 
 

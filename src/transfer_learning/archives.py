@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -36,7 +37,7 @@ def extract_photos(archive: Path, folder: Path, *, max_bytes: int) -> list[str]:
     Args:
         archive: any zip, tar, tar.gz, tar.bz2 or tar.xz file.
         folder: is created; left half-filled on error, so give a temporary one.
-        max_bytes: bound on the sum of all members, counted while unpacking too, as declared sizes can lie.
+        max_bytes: bound on the sum of the declared sizes of all members; a member that lies about its size is refused.
 
     Returns:
         The photos' paths in `folder`, such as `train/cats/cat.0.jpg`.
@@ -48,11 +49,10 @@ def extract_photos(archive: Path, folder: Path, *, max_bytes: int) -> list[str]:
     try:
         with _members(archive) as members:
             chosen = _choose(archive, members, max_bytes)
-            left = max_bytes
             for path, member in tqdm(chosen.items(), desc=f"unpack {archive.name}", unit="photo", delay=1):
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                left -= _copy(member, target, left, archive)
+                _copy(member, target, archive)
     except (*BROKEN, RuntimeError) as error:  # zipfile raises RuntimeError for an encrypted member
         raise UserError(f"{archive} is truncated or broken ({error})") from None
     return list(chosen)
@@ -102,7 +102,9 @@ def _choose(archive: Path, members: Iterator[Member], max_bytes: int) -> dict[st
             raise UserError(f"{archive}: member {member.name!r} leaves the folder; only paths inside are allowed")
         total += member.size
         if total > max_bytes:
-            raise UserError(_too_large(archive, max_bytes))
+            raise UserError(
+                f"{archive} unpacks to more than {max_bytes / 1e6:.0f} MB, the bound of data.max_unpacked_mb"
+            )
         if is_photo(member.name):
             if path in photos:
                 raise UserError(f"{archive}: member {member.name!r} occurs twice")
@@ -122,18 +124,9 @@ def _shared_folders(paths: list[PurePosixPath]) -> int:
     return shared
 
 
-def _copy(member: Member, target: Path, limit: int, archive: Path) -> int:
+def _copy(member: Member, target: Path, archive: Path) -> None:
+    # zipfile and tarfile never give more than the declared size, which _choose has bounded
     with member.open() as source, open(target, "xb") as file:
-        copied = 0
-        while block := source.read(1 << 20):
-            copied += len(block)
-            if copied > limit:
-                raise UserError(_too_large(archive, limit))
-            file.write(block)
-    if copied != member.size:
+        shutil.copyfileobj(source, file)
+    if target.stat().st_size != member.size:
         raise UserError(f"{archive}: member {member.name!r} is truncated")
-    return copied
-
-
-def _too_large(archive: Path, max_bytes: int) -> str:
-    return f"{archive} unpacks to more than {max_bytes / 1e6:.0f} MB, the bound of data.max_unpacked_mb"

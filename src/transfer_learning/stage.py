@@ -40,7 +40,7 @@ def run(name: str, work: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno != DISK_FULL:
             raise
-        _fail(f"{name}: the disk of {Path.cwd()} is full; nothing was changed, make room and run again")
+        _fail(f"{name}: the disk of {Path.cwd()} is full; nothing half-written is left, make room and run again")
     _write_seconds(name, time.monotonic() - started)
 
 
