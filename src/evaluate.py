@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from transfer_learning import stage, weights
+from transfer_learning import live, stage, weights
 from transfer_learning.runtime import setup
 from transfer_learning.settings import Settings, load
 
@@ -28,7 +28,7 @@ BATCH = 64
 def main() -> None:
     settings = load("evaluate")
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    from transfer_learning import backbone, classifier, evaluation, features, photos, tracking
+    from transfer_learning import backbone, classifier, evaluation, features, photos
 
     size = settings.images.size
     base = backbone.build(settings.model.name, size=size)
@@ -58,15 +58,7 @@ def main() -> None:
     _draw_test(test.labels, probabilities, predicted, classes, test_photos, metrics, settings)
     _draw_training(base, settings)
     _draw_data(parts["train"], classes, settings)
-    run = tracking.find("finetune", finetuned_weights_md5=tracking.md5(TUNED))
-    run.metrics({name: float(value) for name, value in metrics.items()}, "test")  # type: ignore[arg-type]
-    for figure in sorted(Path("reports").rglob("*.png")):
-        run.file(figure, f"figures/{figure.parent.name}")
-    run.file(TEST / "predictions.csv", "predictions")
-    if read := run.tag("frozen_weights_md5"):
-        frozen = tracking.find("train_frozen", frozen_weights_md5=read)
-        frozen.file(Path("reports/frozen/learning_curves.png"), "figures/frozen")
-    tracking.log_model(run, model, size=size, classes=classes)
+    live.record_results()
     print(
         f"test accuracy {metrics['accuracy']:.1%}: {metrics['correct']} of {metrics['photos']} photos, "
         f"{settings.evaluate.confidence:.0%} interval {metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}"

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer_learning import stage, weights
+from transfer_learning import live, stage, weights
 from transfer_learning.backbones import BACKBONES
 from transfer_learning.runtime import setup
 from transfer_learning.settings import Settings, load
@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 
 def main() -> None:
     settings = load("finetune")
+    with live.followed("finetune") as follower:
+        train(settings, follower)
+
+
+def train(settings: Settings, follower: live.Follower) -> None:
+    """Train on from the frozen phase and write weights, history and metrics."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
     import keras
     import pandas as pd
 
-    from transfer_learning import backbone, classifier, features, tracking, training
+    from transfer_learning import backbone, classifier, features, training
 
     base = backbone.build(settings.model.name, size=settings.images.size)
     backbone.set_weights(base.layers, weights.read(Path("data/pretrained/backbone.weights.h5")))
@@ -37,16 +43,13 @@ def main() -> None:
         dropout=settings.model.dropout,
         seed=settings.seed,
     )
-    frozen = Path("models/frozen.weights.h5")
-    backbone.set_weights([model.get_layer(classifier.HEAD)], weights.read(frozen))
+    backbone.set_weights([model.get_layer(classifier.HEAD)], weights.read(Path("models/frozen.weights.h5")))
     training.compile_model(model, keras.optimizers.RMSprop(settings.finetune.learning_rate))
     trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
     print(f"fine-tuning from layer {at} of {len(base.layers)}: {trainable:,} trainable parameters")
     labels, validation_labels = (features.read(Path("data/features"), part).labels for part in ("train", "validation"))
-    frozen_history = pd.read_csv("reports/frozen/history.csv")
-    first = int(frozen_history["epoch"].iloc[-1]) + 1
-    with ThreadPoolExecutor(os.cpu_count()) as pool, tracking.run("finetune") as record:
-        record.replay(frozen_history.to_dict("records"))
+    first = int(pd.read_csv("reports/frozen/history.csv")["epoch"].iloc[-1]) + 1
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         batch, validation = _stored() if stored else _photos(settings, pool)
         history = training.train(
             model,
@@ -57,14 +60,13 @@ def main() -> None:
             views=settings.features.views,
             batch_size=settings.finetune.batch_size,
             seed=settings.seed,
-            on_epoch=record.fine_tuning_epoch,
+            on_epoch=follower.epoch,
         )
-        tuned = Path("models/finetuned.weights.h5")
-        weights.write(tuned, backbone.get_weights([*base.layers, model.get_layer(classifier.HEAD)]))
-        training.write_history(history, Path("reports/finetune/history.csv"))
-        metrics = training.last_metrics(history) | {"photos": len(validation_labels), "trainable_parameters": trainable}
-        stage.write_json(Path("reports/finetune/metrics.json"), metrics)
-        record.tags(frozen_weights_md5=tracking.md5(frozen), finetuned_weights_md5=tracking.md5(tuned))
+    tuned = backbone.get_weights([*base.layers, model.get_layer(classifier.HEAD)])
+    weights.write(Path("models/finetuned.weights.h5"), tuned)
+    training.write_history(history, Path("reports/finetune/history.csv"))
+    metrics = training.last_metrics(history) | {"photos": len(validation_labels), "trainable_parameters": trainable}
+    stage.write_json(Path("reports/finetune/metrics.json"), metrics)
 
 
 def _stored() -> tuple[training.Batch, tf.data.Dataset]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from transfer_learning import stage
+from transfer_learning import revisions, stage
 from transfer_learning.errors import UserError
 
 STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")
@@ -22,14 +21,10 @@ def read(experiment: str | None, path: str) -> dict[str, float]:
         if not Path(path).exists():
             raise UserError(f"{path} is missing: `dvc repro` writes it")
         return json.loads(Path(path).read_text())
-    refs = ["git", "for-each-ref", "--format=%(refname)", f"refs/exps/*/*/{experiment}"]
-    found = subprocess.run(refs, capture_output=True, text=True, check=True).stdout.split()
-    if not found:
-        raise UserError(f"no experiment is named {experiment}: `dvc exp list --all` shows them")
-    shown = subprocess.run(["git", "show", f"{found[-1]}:{path}"], capture_output=True, text=True, check=False)
-    if shown.returncode:
+    shown = revisions.text(revisions.experiment(experiment).commit, path)
+    if shown is None:
         raise UserError(f"experiment {experiment} has no {path}")
-    return json.loads(shown.stdout)
+    return json.loads(shown)
 
 
 def main() -> None:

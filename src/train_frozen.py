@@ -2,41 +2,45 @@
 
 from pathlib import Path
 
-from transfer_learning import stage, weights
+from transfer_learning import live, stage, weights
 from transfer_learning.runtime import setup
-from transfer_learning.settings import load
+from transfer_learning.settings import Settings, load
 
 
 def main() -> None:
     settings = load("train_frozen")
+    with live.followed("train_frozen") as follower:
+        train(settings, follower)
+
+
+def train(settings: Settings, follower: live.Follower) -> None:
+    """Train the head and write its weights, history and metrics."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
     import keras
 
-    from transfer_learning import classifier, features, tracking, training
+    from transfer_learning import classifier, features, training
 
     folder = Path("data/features")
-    train = features.read(folder, "train")
+    stored = features.read(folder, "train")
     validation = features.read(folder, "validation")
-    model = classifier.head(train.pooled.shape[-1], dropout=settings.model.dropout, seed=settings.seed)
+    model = classifier.head(stored.pooled.shape[-1], dropout=settings.model.dropout, seed=settings.seed)
     training.compile_model(model, keras.optimizers.Adam(settings.train_frozen.learning_rate))
-    with tracking.run("train_frozen") as record:
-        history = training.train(
-            model,
-            training.from_array(train.pooled),
-            train.labels,
-            training.in_order(training.from_array(validation.pooled), validation.labels),
-            epochs=range(1, settings.train_frozen.epochs + 1),
-            views=train.views,
-            batch_size=settings.train_frozen.batch_size,
-            seed=settings.seed,
-            on_epoch=record.epoch,
-            evaluate_first=True,
-        )
-        weights.write(Path("models/frozen.weights.h5"), classifier.head_weights(model))
-        training.write_history(history, Path("reports/frozen/history.csv"))
-        metrics = training.last_metrics(history) | {"photos": len(validation.labels)}
-        stage.write_json(Path("reports/frozen/metrics.json"), metrics)
-        record.tags(frozen_weights_md5=tracking.md5(Path("models/frozen.weights.h5")))
+    history = training.train(
+        model,
+        training.from_array(stored.pooled),
+        stored.labels,
+        training.in_order(training.from_array(validation.pooled), validation.labels),
+        epochs=range(1, settings.train_frozen.epochs + 1),
+        views=stored.views,
+        batch_size=settings.train_frozen.batch_size,
+        seed=settings.seed,
+        on_epoch=follower.epoch,
+        evaluate_first=True,
+    )
+    weights.write(Path("models/frozen.weights.h5"), classifier.head_weights(model))
+    training.write_history(history, Path("reports/frozen/history.csv"))
+    metrics = training.last_metrics(history) | {"photos": len(validation.labels)}
+    stage.write_json(Path("reports/frozen/metrics.json"), metrics)
 
 
 if __name__ == "__main__":

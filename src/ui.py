@@ -3,9 +3,8 @@
 import os
 import sys
 
-from transfer_learning import stage
+from transfer_learning import stage, store
 from transfer_learning.errors import UserError
-from transfer_learning.tracking import store_uri
 
 
 def main() -> None:
@@ -13,8 +12,8 @@ def main() -> None:
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise UserError(f"PORT = {port!r}: allowed is a number from 1 to 65535")
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # halves memory and start-up time
-    print(f"MLflow UI of {store_uri()}: http://127.0.0.1:{port} in about 15 s; Ctrl-C stops it", flush=True)
-    options = ["--backend-store-uri", store_uri(), "--host", "127.0.0.1", "--port", port, "--workers", "1"]
+    print(f"MLflow UI of {store.uri()}: http://127.0.0.1:{port} in about 15 s; Ctrl-C stops it", flush=True)
+    options = ["--backend-store-uri", store.uri(), "--host", "127.0.0.1", "--port", port, "--workers", "1"]
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -36,11 +37,14 @@ def list_photos(folder: Path) -> list[str]:
     return sorted(paths, key=os.fsencode)
 
 
-def load(path: Path, *, size: int) -> np.ndarray:
+def load(path: Path | BinaryIO, *, size: int) -> np.ndarray:
     """Decode one photo as a viewer shows it and resize it to a square, ignoring its aspect ratio.
 
     EXIF rotation is applied, transparency is laid on white, 16-bit values are scaled down, an animation gives its
-    first frame. Resized with Pillow's bilinear filter, which averages when it shrinks (the tutorial's does not).
+    first frame.
+
+    Args:
+        path: a file, or an open one that can seek.
 
     Returns:
         (size, size, 3) uint8 in [0, 255].
@@ -54,16 +58,26 @@ def load(path: Path, *, size: int) -> np.ndarray:
                 image.draft(None, (2 * size, 2 * size))  # libjpeg decodes at 1/2, 1/4 or 1/8 where that is enough
             image.load()
             upright = ImageOps.exif_transpose(image)
-            return np.asarray(_as_rgb(upright).resize((size, size), Image.Resampling.BILINEAR))
+            return np.asarray(_square(_as_rgb(upright), size))
     except Image.DecompressionBombError:
         raise UserError(f"has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from None
     except Image.UnidentifiedImageError:
-        empty = path.stat().st_size == 0
+        empty = path.stat().st_size == 0 if isinstance(path, Path) else not path.seek(0, os.SEEK_END)
         raise UserError("is empty" if empty else "is not a JPEG, PNG, GIF, BMP or WebP file") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # Pillow's decoders raise all of these
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UserError(f"cannot be decoded ({error})") from None
+
+
+def resize(pixels: np.ndarray, *, size: int) -> np.ndarray:
+    """Resize (h, w, 3) uint8 to (size, size, 3) uint8, as `load` does."""
+    return np.asarray(_square(Image.fromarray(pixels), size))
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    # Pillow's bilinear filter averages when it shrinks, where the tutorial's does not
+    return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

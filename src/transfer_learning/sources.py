@@ -48,8 +48,8 @@ def locate(name: str, url: str | None) -> Path:
             problem = f"{url}: {error}"
     raise UserError(
         f"{name} is not in the mirror folder {mirror_folder()} and could not be downloaded ({problem}). "
-        "Ways out: put the file there, or in any folder that DATA_MIRROR names; or, for photos, set data.archive to the "
-        "path of an archive; or run `make demo`, which needs no download"
+        "Ways out: put the file there, or in any folder that DATA_MIRROR names; or, for photos, set data.archive to "
+        "the path of an archive; or run `make demo`, which needs no download"
     )
 
 

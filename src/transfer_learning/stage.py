@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NoReturn
+
+from dotenv import load_dotenv
 
 import transfer_learning
 from transfer_learning.errors import UserError
@@ -25,6 +29,9 @@ def main_workspace() -> Path:
 def run(name: str, work: Callable[[], None]) -> None:
     """Run a stage or command; exit with 2 and one line for a mistake of the user, else let the traceback show.
 
+    Ctrl-C and SIGTERM both arrive as KeyboardInterrupt, so that `finally` is done, and end with 130. What the main
+    workspace's .env sets (see .env.example) is added to the environment.
+
     Args:
         name: stage name, as in dvc.yaml.
         work: reads settings, opens inputs, writes outputs.
@@ -34,7 +41,12 @@ def run(name: str, work: Callable[[], None]) -> None:
         ours = Path(transfer_learning.__file__).resolve()
         if Path.cwd().resolve() not in ours.parents:
             raise UserError(f"{name}: run from the folder that holds dvc.yaml; the code at hand is {ours.parent}")
+        load_dotenv(main_workspace() / ".env")
+        signal.signal(signal.SIGTERM, _interrupt)
         work()
+    except KeyboardInterrupt:
+        print(f"{name}: stopped", file=sys.stderr)
+        sys.exit(130)
     except UserError as error:
         _fail(f"{name}: {error}")
     except OSError as error:
@@ -42,6 +54,10 @@ def run(name: str, work: Callable[[], None]) -> None:
             raise
         _fail(f"{name}: the disk of {Path.cwd()} is full; nothing half-written is left, make room and run again")
     _write_seconds(name, time.monotonic() - started)
+
+
+def _interrupt(*_: Any) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _fail(message: str) -> None:

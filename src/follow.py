@@ -1,0 +1,119 @@
+"""Record a training stage into MLflow while it runs; started by the stage, which writes to its standard input.
+
+Each line is a JSON object: {"row": a row of the history} or {"end": status}. The end of the input without one means
+that the stage was killed. What the store does not take is tried again with the next line and every few seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from transfer_learning import contents, revisions, stage
+
+RETRY = 5.0  # seconds
+LAST_WAIT = 10.0  # seconds after the end of the stage
+PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "dvc", "mlflow")
+
+
+class Follow:
+    """What has been heard of the stage, and the thread that writes it to the store."""
+
+    def __init__(self, stage: str) -> None:
+        self.stage, self.status = stage, "RUNNING"
+        name, baseline = revisions.current()
+        self.where: dict[str, Any] = {"folder": Path(), "name": name, "baseline": baseline}
+        self.contents = contents.read(stage, None if stage == "train_frozen" else "train_frozen", **self.where)
+        self.tags = environment(self.contents.params)
+        self.tags["code_changed"] = str(revisions.code_changed(baseline)).lower()
+        self.changed = threading.Event()
+        self.changed.set()
+        self.stored = threading.Event()
+        self.error: str | None = None
+
+    def hear(self, lines: Iterator[str]) -> None:
+        """Take in what the stage says, until it ends."""
+        ended = "KILLED"
+        for line in lines:
+            message = json.loads(line)
+            if "row" in message:
+                self.contents.points += contents.points([message["row"]], fine_tuning=self.stage == "finetune")
+            else:
+                ended = message["end"]
+            self.changed.set()
+        if ended == "FINISHED":  # what the files say is the truth
+            self.contents = contents.read(self.stage, self.stage, **self.where)
+        self.status = ended
+        self.changed.set()
+
+    def write(self) -> None:
+        """Write to the store whatever is new, until the stage has ended and all is written."""
+        from transfer_learning import recording, store
+
+        recorder: recording.Recorder | None = None
+        while True:
+            self.changed.wait(RETRY if self.error else None)
+            self.changed.clear()
+            status = self.status
+            try:
+                recorder = recorder or recording.Recorder()
+                recorder.sync(self.contents, status=status, live_tags=self.tags, replace_files=False)
+                self.error = None
+            except Exception as error:  # whatever the store's driver raises: no record is worth a training
+                recorder = None
+                if self.error is None:
+                    print(f"warning: {said(store.one_line(error))}", file=sys.stderr, flush=True)
+                self.error = store.one_line(error)
+            if status != "RUNNING" and self.error is None:
+                self.stored.set()
+                return
+
+
+def said(error: str) -> str:
+    """One line for a store that does not answer."""
+    from transfer_learning import store
+
+    return f"MLflow store {store.uri()}: {error}; training goes on, `make record` adds what is missing at the end"
+
+
+def environment(params: dict[str, str]) -> dict[str, str]:
+    """Where and with what this runs, as tags."""
+    tags = {f"version.{package}": version(package) for package in PACKAGES}
+    tags["version.python"] = platform.python_version()
+    tags["hardware.cpu"] = _cpu()
+    tags["hardware.cores"] = str(os.cpu_count())
+    tags["hardware.memory_gb"] = f"{psutil.virtual_memory().total / 2**30:.0f}"
+    tags["threads"] = params["runtime.threads"] if params["runtime.threads"] != "0" else str(os.cpu_count())
+    trainer = psutil.Process(os.getppid())
+    tags["process"] = f"{platform.node()} {trainer.pid} {trainer.create_time():.0f}"
+    return tags
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    follow = Follow(sys.argv[1])
+    threading.Thread(target=follow.write, daemon=True).start()
+    follow.hear(iter(sys.stdin.readline, ""))
+    if not follow.stored.wait(LAST_WAIT) and follow.error is None:
+        print(f"warning: {said('has not answered in time')}", file=sys.stderr, flush=True)
+    os._exit(0 if follow.stored.is_set() else 1)  # a thread that waits for a silent server holds nothing up
+
+
+if __name__ == "__main__":
+    stage.run("follow", main)

@@ -1,0 +1,107 @@
+"""Predict the class of photos with the model of the workspace, or of MLflow's registry."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from transfer_learning import contents, photos, runtime, settings, stage
+from transfer_learning.errors import UserError
+
+if TYPE_CHECKING:
+    from transfer_learning.predictor import Predictor
+
+BATCH = 64
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="predict", description=__doc__)
+    parser.add_argument("photos", nargs="+", type=Path, help="photos, or folders of them")
+    parser.add_argument("--model", default=str(contents.MODEL), help="a .keras file, or an alias such as champion")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
+    arguments = parser.parse_args()
+    paths = list(_expand(arguments.photos))
+    runtime.setup(seed=0, threads=0)  # as evaluate does: the same photo, the same number
+    from transfer_learning.predictor import Predictor
+
+    model = arguments.model
+    predictor = Predictor(Path(model) if Path(model).suffix or "/" in model else registered(model))
+    rows: list[dict[str, object]] = []
+    problems = 0
+    for start in range(0, len(paths), BATCH):
+        found, broken = _predict(predictor, paths[start : start + BATCH])
+        problems += broken
+        rows += found
+        if arguments.json:
+            print("\n".join(json.dumps(row, ensure_ascii=False) for row in found), flush=True)
+    if not arguments.json:
+        _print_table(rows)
+    if problems:
+        raise UserError(f"{problems} of {len(paths)} could not be read; the others are predicted")
+
+
+def registered(alias: str) -> Path:
+    """Fetch the model that has this alias in the registry, under the name of the data.
+
+    Raises:
+        UserError: there is none, or the store cannot be reached.
+    """
+    from transfer_learning import store
+
+    name = str(settings.flat()["data.name"])
+    with store.opened(store.Store) as opened:
+        import mlflow
+
+        version = opened.client.get_model_version_by_alias(name, alias)
+        mlflow.set_tracking_uri(store.uri())
+        return Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version.version}")) / "artifacts/model.keras"
+
+
+def _expand(given: list[Path]) -> list[Path]:
+    paths: list[Path] = []
+    for path in given:
+        inside = [path / name for name in photos.list_photos(path)] if path.is_dir() else [path]
+        if not inside:
+            raise UserError(f"folder {path} holds no photos ({', '.join(sorted(photos.SUFFIXES))})")
+        paths += inside
+    return paths
+
+
+def _predict(predictor: Predictor, paths: list[Path]) -> tuple[list[dict[str, object]], int]:
+    """Rows for the photos that can be read, and the number of those that cannot, each said in a line."""
+    import numpy as np
+
+    good, pixels = [], []
+    for path in paths:
+        try:
+            pixels.append(predictor.pixels(path))
+            good.append(path)
+        except UserError as error:
+            print(f"{path} {error}", file=sys.stderr)
+        except OSError as error:
+            print(f"{path} cannot be opened: {error.strerror}", file=sys.stderr)
+    found = predictor.predict(np.stack(pixels)) if pixels else []
+    rows: list[dict[str, object]] = [
+        {"photo": str(path), "class": name, "probability": round(probability, 6)}
+        for path, (name, probability) in zip(good, found, strict=True)
+    ]
+    return rows, len(paths) - len(good)
+
+
+def _print_table(rows: list[dict[str, object]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table()
+    for column, justify in (("photo", "left"), ("class", "left"), ("probability", "right")):
+        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(str(row["photo"]), str(row["class"]), f"{row['probability']:.1%}")
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+
+
+if __name__ == "__main__":
+    stage.run("predict", main)

@@ -1,0 +1,166 @@
+"""Run a recipe of conf/sweep through DVC's queue.
+
+A recipe is a list of override lists; `key=1,2` stands for both, as in `dvc exp run --queue`. Started again, after an
+interruption or with more in the recipe, it runs what is not done yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from yaml import YAMLError
+
+from transfer_learning import compose, revisions, settings, stage
+from transfer_learning.errors import UserError
+
+RECIPES = Path("conf/sweep")
+POLL = 3.0  # seconds
+MADE_FROM = ("src", "dvc.yaml")  # the code; with other code a trial is not done
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One experiment of a sweep; the name follows from its settings."""
+
+    name: str
+    overrides: list[str]
+    values: dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="sweep", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("recipe", nargs="?", default="", help="name of a file in conf/sweep")
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="trials at a time")
+    arguments = parser.parse_args()
+    trials = read(arguments.recipe)
+    done = {trial.name for trial in trials if is_done(trial)}
+    print(f"sweep {arguments.recipe}: {len(trials)} trials, {len(done)} of them done before")
+    states = queue_states()
+    for trial in trials:
+        if trial.name not in done and states.get(trial.name) not in ("Queued", "Running"):
+            if states.get(trial.name) == "Failed":
+                dvc("queue", "remove", trial.name)
+            changes = [word for override in trial.overrides for word in ("-S", override)]
+            dvc("exp", "run", "--queue", "--name", trial.name, *changes)
+    waiting = [trial for trial in trials if trial.name not in done]
+    failed = watch(waiting, jobs=arguments.jobs) if waiting else []
+    print(f"{len(trials) - len(failed)} of {len(trials)} trials succeeded; `make leaderboard` compares them")
+    if failed:
+        raise UserError("failed: " + "; ".join(f"{trial.name}, log in {save_log(trial)}" for trial in failed))
+
+
+def read(recipe: str) -> list[Trial]:
+    """Read a recipe and compose every trial, so that a mistake is found before anything runs.
+
+    Raises:
+        UserError: there is no such recipe, it is no list of lists, or some settings are wrong.
+    """
+    path = RECIPES / f"{recipe}.yaml"
+    if not path.exists():
+        known = ", ".join(sorted(found.stem for found in RECIPES.glob("*.yaml")))
+        raise UserError(f"no recipe {path}: NAME={recipe or '...'} must be one of {known}")
+    try:
+        lists = OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(lists, list) or not all(isinstance(one, list) for one in lists):
+        raise UserError(f"{path} must be a list of lists of overrides, such as `- [seed=1,2]`")
+    trials: dict[str, Trial] = {}
+    with tempfile.TemporaryDirectory() as aside:
+        for overrides in (one for several in lists for one in compose.combinations([str(text) for text in several])):
+            target = Path(aside) / "params.yaml"
+            compose.compose(target, overrides)
+            values = settings.read_yaml(target)
+            settings.check(values, where=f"{path}: {' '.join(overrides) or 'the default'}")
+            digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:7]
+            name = f"{recipe.replace('_', '-')}-{digest}"
+            trials[name] = Trial(name, overrides, values)
+    return list(trials.values())
+
+
+def is_done(trial: Trial) -> bool:
+    """Whether an experiment of the checked-out commit has these settings, this code and a test result."""
+    for one in revisions.experiments(revisions.head()):
+        if one.name == trial.name and revisions.text(one.commit, "reports/test/metrics.json"):
+            compared = subprocess.run(["git", "diff", "--quiet", one.commit, "--", *MADE_FROM], check=False)
+            if compared.returncode == 0:
+                return True
+            dvc("exp", "remove", one.name)
+    return False
+
+
+def queue_states() -> dict[str, str]:
+    """State of every task in DVC's queue by experiment name: Queued, Running, Success or Failed."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        return {row["name"]: row["status"] for row in reversed(repo.experiments.celery_queue.status()) if row["name"]}
+
+
+def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
+    """Start workers and show how far they are until all is done; the trials that failed."""
+    started, said, idle = time.monotonic(), "", 0
+    dvc("queue", "start", "--jobs", str(jobs))
+    while True:
+        try:
+            time.sleep(POLL)
+            states = queue_states()
+        except KeyboardInterrupt:
+            dvc("queue", "stop", "--kill")
+            print("\nstopped; run the same sweep again to go on", file=sys.stderr)
+            raise
+        count = Counter(states.get(trial.name, "Success") for trial in trials)
+        text = ", ".join(f"{count[state]} {word}" for state, word in WORDS.items() if count[state])
+        if sys.stdout.isatty():
+            print(f"\r{text}, {time.monotonic() - started:.0f} s \033[K", end="", flush=True)
+        elif text != said:
+            print(text, flush=True)
+        said = text
+        if not count["Queued"] and not count["Running"]:
+            break
+        idle = idle + 1 if not count["Running"] else 0
+        if idle * POLL > 60:  # DVC's workers end when they find the queue empty, which can cross with our additions
+            dvc("queue", "start", "--jobs", str(jobs))
+            idle = 0
+    if sys.stdout.isatty():
+        print()
+    return [trial for trial in trials if not is_done(trial)]
+
+
+WORDS = {"Success": "done", "Running": "running", "Queued": "waiting", "Failed": "failed"}
+
+
+def save_log(trial: Trial) -> Path:
+    """Keep what a failed trial printed; the path of the file."""
+    path = stage.main_workspace() / ".dvc" / "tmp" / "sweep" / f"{trial.name}.log"
+    with stage.written_aside(path) as aside:
+        aside.write_text(dvc("queue", "logs", trial.name))
+    return path.relative_to(stage.main_workspace())
+
+
+def dvc(*command: str) -> str:
+    """Run a DVC command.
+
+    Raises:
+        UserError: it failed; with its last line.
+    """
+    done = subprocess.run(["dvc", *command], capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr.strip()[-300:]]
+        raise UserError(f"dvc {' '.join(command[:3])}: {lines[-1]}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    stage.run("sweep", main)

@@ -1,0 +1,139 @@
+"""What the MLflow run of an experiment holds, read from the files that DVC and git keep.
+
+The same reading serves the stages while they run and `make record` afterwards, so that a run written live and one
+written years later from a pulled experiment are equal.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transfer_learning import settings
+
+CURVES = {
+    "loss": "train/loss",
+    "accuracy": "train/accuracy",
+    "val_loss": "validation/loss",
+    "val_accuracy": "validation/accuracy",
+}
+PHASE = "phase/fine_tuning"  # 0 and 1: marks the boundary between the phases in the charts
+HISTORIES = {"train_frozen": "reports/frozen/history.csv", "finetune": "reports/finetune/history.csv"}
+FROZEN, TUNED = Path("models/frozen.weights.h5"), Path("models/finetuned.weights.h5")
+MODEL, SPLIT = Path("models/model.keras"), Path("data/split.csv")
+FROZEN_FIGURE = "reports/frozen/learning_curves.png"
+
+Point = tuple[str, float, int]  # metric, value, step
+
+
+@dataclass
+class Contents:
+    """What one run holds; `folder` has the files."""
+
+    stage: str
+    folder: Path
+    name: str
+    baseline: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    points: list[Point] = field(default_factory=list)
+    test: dict[str, float] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)  # path in the folder: folder of the run
+    whole: bool = False  # with test results and model
+
+    @property
+    def experiment(self) -> str:
+        """Name of the MLflow experiment: that of the data."""
+        return self.params["data.name"]
+
+
+def md5(path: Path) -> str:
+    """md5 of a file's content, as dvc.lock has it."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str) -> Contents:
+    """Read what the run of `stage` (train_frozen or finetune) holds once the stage `upto` has finished.
+
+    Args:
+        upto: a training stage, `evaluate` for all there is, or None before train_frozen has finished. Files of later
+            stages are of an earlier experiment and left alone.
+        folder: a workspace, or the exported files of a revision.
+        name: of the DVC experiment.
+        baseline: commit that the experiment started from.
+    """
+    params = {key: str(value) for key, value in settings.flat(folder).items()}
+    tags = {"stage": stage, "dvc_experiment": name, "dvc_baseline": baseline, "mlflow.source.git.commit": baseline}
+    found = Contents(stage, folder, name, baseline, params, tags)
+    locked = _locked(folder)
+    if "data/raw" in locked:
+        tags["data_md5"] = locked["data/raw"]
+    if upto is None:
+        return found
+    for tag, path in (("frozen_weights_md5", FROZEN), ("finetuned_weights_md5", TUNED)):
+        if path == FROZEN or (stage == "finetune" and upto != "train_frozen"):
+            tags[tag] = md5(folder / path) if (folder / path).exists() else locked.get(path.as_posix(), "")
+    frozen = _history(folder / HISTORIES["train_frozen"])
+    found.points = points(frozen, fine_tuning=False)
+    if stage == "finetune":
+        params["fine_tuning_starts_at_epoch"] = str(int(frozen[-1]["epoch"]) + 1)
+        if upto != "train_frozen":
+            found.points += points(_history(folder / HISTORIES["finetune"]), fine_tuning=True)
+    if upto == "evaluate":
+        found.whole = True
+        _add_results(found)
+    return found
+
+
+def points(rows: list[dict[str, float]], *, fine_tuning: bool) -> list[Point]:
+    """Metric points of rows of a history, at the step of their epoch."""
+    named = [(name, float(row[column]), int(row["epoch"])) for row in rows for column, name in CURVES.items()]
+    return named + [(PHASE, float(fine_tuning), int(row["epoch"])) for row in rows]
+
+
+def _add_results(found: Contents) -> None:
+    if found.stage == "train_frozen":
+        found.files = {FROZEN_FIGURE: "figures/frozen"}
+        return
+    metrics = json.loads((found.folder / "reports/test/metrics.json").read_text())
+    found.test = {f"test/{key}": float(value) for key, value in metrics.items()}
+    for entry in settings.read_yaml(found.folder / "dvc.yaml")["stages"]["evaluate"]["plots"]:
+        path = Path(next(iter(entry)) if isinstance(entry, dict) else entry)
+        found.files[path.as_posix()] = f"figures/{path.parent.name}" if path.suffix == ".png" else "predictions"
+
+
+def _history(path: Path) -> list[dict[str, float]]:
+    with open(path, newline="") as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _locked(folder: Path) -> dict[str, str]:
+    """md5 of every output in dvc.lock, by path."""
+    if not (folder / "dvc.lock").exists():
+        return {}
+    stages: dict[str, Any] = settings.read_yaml(folder / "dvc.lock").get("stages", {})
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
+
+
+def fits_lock(folder: Path) -> bool:
+    """Whether the results in the folder are those of its settings, as dvc.lock has them: evaluate ran last."""
+    if not (folder / "dvc.lock").exists():
+        return False
+    stages: dict[str, Any] = settings.read_yaml(folder / "dvc.lock").get("stages", {})
+    if not set(HISTORIES) | {"evaluate"} <= set(stages):
+        return False
+    values = settings.read_yaml(folder / "params.yaml")
+    for stage in stages.values():
+        for path, value in stage.get("params", {}).get("params.yaml", {}).items():
+            here: Any = values
+            for part in path.split("."):
+                here = here.get(part) if isinstance(here, dict) else None
+            if here != value:
+                return False
+    small = [out for name in (*HISTORIES, "evaluate") for out in stages[name]["outs"] if "reports/" in out["path"]]
+    return all((folder / out["path"]).exists() and md5(folder / out["path"]) == out["md5"] for out in small)

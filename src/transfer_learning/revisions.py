@@ -1,0 +1,92 @@
+"""DVC experiments and git revisions: which there are, and their files."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from transfer_learning.errors import UserError
+
+WORKSPACE = "workspace"  # the name of what plain `dvc repro` makes
+MADE_BY_RUNNING = ("params.yaml", "dvc.lock", "reports")  # what an experiment changes without any change of the code
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A DVC experiment: its name, the commit that holds its files, and the commit that it started from."""
+
+    name: str
+    commit: str
+    baseline: str
+
+
+def git(*arguments: str, folder: Path = Path()) -> str:
+    """What a git command prints.
+
+    Raises:
+        UserError: git fails; with its last line.
+    """
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"git {' '.join(arguments[:2])}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
+    return done.stdout.strip()
+
+
+def head(folder: Path = Path()) -> str:
+    """The commit that is checked out."""
+    return git("rev-parse", "HEAD", folder=folder)
+
+
+def current(folder: Path = Path()) -> tuple[str, str]:
+    """Name and baseline of the experiment that DVC is running in this process; else the workspace and its commit."""
+    return os.environ.get("DVC_EXP_NAME") or WORKSPACE, os.environ.get("DVC_EXP_BASELINE_REV") or head(folder)
+
+
+def experiments(baseline: str = "*") -> list[Experiment]:
+    """Finished DVC experiments, oldest first: of one baseline commit, or of all."""
+    pattern = f"refs/exps/{baseline[:2]}/{baseline[2:]}" if baseline != "*" else "refs/exps"
+    listed = git("for-each-ref", "--sort=committerdate", "--format=%(refname) %(objectname)", pattern).splitlines()
+    found = []
+    for ref, commit in (line.split() for line in listed):
+        parts = ref.split("/")
+        if len(parts) == 5 and len(parts[2]) == 2 and len(parts[3]) == 38:  # others are DVC's stashes and notes
+            found.append(Experiment(parts[4], commit, parts[2] + parts[3]))
+    return found
+
+
+def experiment(name: str) -> Experiment:
+    """The newest experiment of this name, of the checked-out commit if it has one.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = [one for one in experiments() if one.name == name]
+    if not found:
+        raise UserError(f"no experiment is named {name}: `dvc exp list --all` shows them")
+    return max(found, key=lambda one: one.baseline == head())
+
+
+def text(commit: str, path: str) -> str | None:
+    """A file of git's at a commit; None where it is not there."""
+    shown = subprocess.run(["git", "show", f"{commit}:{path}"], capture_output=True, text=True, check=False)
+    return shown.stdout if shown.returncode == 0 else None
+
+
+def export(commit: str, folder: Path, *paths: str) -> None:
+    """Write files and folders of git's at a commit into `folder`; those that the commit lacks are left out."""
+    there = [path for path in paths if git("ls-tree", "--name-only", commit, path)]
+    packed = subprocess.run(["git", "archive", commit, *there], capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(folder, filter="data")
+
+
+def code_changed(baseline: str, commit: str | None = None, folder: Path = Path()) -> bool:
+    """Whether the files differ from the baseline in more than what running an experiment changes."""
+    apart = [f":!{path}" for path in MADE_BY_RUNNING]
+    to = [commit] if commit else []
+    command = ["git", "diff", "--quiet", baseline, *to, "--", ".", *apart]
+    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode != 0

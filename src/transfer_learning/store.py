@@ -1,0 +1,129 @@
+"""The MLflow store: the same one from wherever a stage or command runs."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+from transfer_learning.errors import UserError
+from transfer_learning.stage import main_workspace
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # we retry ourselves, with all that is missing
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
+
+
+def is_local() -> bool:
+    """Whether the store is the SQLite file at the root of the main workspace: MLFLOW_TRACKING_URI names no other."""
+    return not os.environ.get("MLFLOW_TRACKING_URI")
+
+
+def uri() -> str:
+    """Address of the store."""
+    return f"sqlite:///{main_workspace() / 'mlflow.db'}" if is_local() else os.environ["MLFLOW_TRACKING_URI"]
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Hold the lock under which the store is made and runs are found or made; other processes wait."""
+    from filelock import FileLock
+
+    folder = main_workspace() / ".dvc" / "tmp"
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "mlflow.lock", timeout=120):
+        yield
+
+
+def one_line(error: BaseException) -> str:
+    """An error of the store's driver, short enough for a terminal."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+class Store:
+    """An open store. An SQLite one keeps its rollback journal: a write-ahead log that is left behind when somebody
+    deletes mlflow.db spoils the next one.
+
+    Raises:
+        Exception: whatever the store's driver raises, from every method; `opened` turns them into one line.
+    """
+
+    def __init__(self) -> None:
+        from mlflow import MlflowClient
+
+        with one_at_a_time():  # parallel first uses of an SQLite store fail
+            local = main_workspace() / "mlflow.db" if is_local() else None
+            if local and local.exists():
+                _follow_a_move(local)
+            self.client = MlflowClient(uri())
+            self.client.search_experiments(max_results=1)  # makes the tables, or says why it cannot
+
+    def experiment(self, name: str) -> str | None:
+        """Id of an MLflow experiment; None where there is none of this name."""
+        found = self.client.get_experiment_by_name(name)
+        return found.experiment_id if found else None
+
+    def runs(self, experiment: str, **tags: str) -> list[Any]:
+        """Runs of an MLflow experiment (by id) that have these tags, newest first."""
+        wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        found, token = [], None
+        while True:
+            page = self.client.search_runs([experiment], wanted, page_token=token)
+            found += page
+            token = page.token
+            if not token:
+                return found
+
+    def model_of(self, experiment: str, run_id: str) -> Any:
+        """The finished logged model of a run; None where it has none."""
+        for model in self.client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
+            if str(model.status) in ("LoggedModelStatus.READY", "READY"):
+                return model
+        return None
+
+
+S = TypeVar("S", bound=Store)
+
+
+@contextmanager
+def opened(kind: type[S]) -> Iterator[S]:
+    """Open the store for a command, as a Store or a kind of it.
+
+    Raises:
+        UserError: the store cannot be reached, read or written, or is of another version of MLflow; one line.
+    """
+    import sqlalchemy.exc
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield kind()
+    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
+        text = one_line(error)
+        if "out-of-date database schema" in text or "Can't locate revision" in text:
+            text = (
+                f"it was written by another version of MLflow than {version('mlflow')}: `mlflow db upgrade` brings an "
+            )
+            text += "older one up to date, a newer one needs that MLflow"
+        raise UserError(f"MLflow store {uri()}: {text}") from None
+
+
+def _follow_a_move(database: Path) -> None:
+    """Point an SQLite store whose folder was moved or copied at the artifacts that lie beside it now."""
+    beside = (database.parent / "mlartifacts").as_uri()
+    columns = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
+    columns |= {"model_versions": "storage_location"}
+    with sqlite3.connect(database) as connection:
+        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for table, column in columns.items():
+            if table in tables:
+                connection.execute(
+                    f"UPDATE {table} SET {column} = ? || substr({column}, instr({column}, '/mlartifacts/') + 12) "
+                    f"WHERE {column} LIKE 'file:///%/mlartifacts/%' AND {column} NOT LIKE ? || '/%'",
+                    (beside, beside),
+                )

@@ -1,0 +1,251 @@
+"""The MLflow store: one run an experiment however it was run, whole, and made anew from what DVC has."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Clone
+from mlflow import MlflowClient
+
+DEMO = ("-S", "+experiment=demo")
+
+
+def store_of(folder: Path | str) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+
+def runs(client: MlflowClient, **tags: str) -> list[Any]:
+    experiment = client.get_experiment_by_name("drawn")
+    wanted = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
+    return list(client.search_runs([experiment.experiment_id], wanted)) if experiment else []
+
+
+def everything(client: MlflowClient, run: Any) -> dict[str, Any]:
+    """What a run holds, apart from ids and times."""
+    run_id = run.info.run_id
+    curves = {
+        name: sorted((point.step, point.value) for point in client.get_metric_history(run_id, name))
+        for name in run.data.metrics
+    }
+    files, waiting = [], [""]
+    while waiting:
+        for file in client.list_artifacts(run_id, waiting.pop()):
+            (waiting if file.is_dir else files).append(file.path)
+    datasets = sorted((one.dataset.digest, one.tags[0].value) for one in run.inputs.dataset_inputs)
+    models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'")
+    linked = [sorted((metric.key, metric.value) for metric in model.metrics or []) for model in models]
+    return {
+        "name": run.info.run_name,
+        "status": run.info.status,
+        "params": run.data.params,
+        "curves": curves,
+        "files": sorted(files),
+        "datasets": datasets,
+        "models": linked,
+        "tags": {key: run.data.tags[key] for key in sorted(run.data.tags) if key in KEPT},
+    }
+
+
+KEPT = {
+    "stage", "dvc_experiment", "dvc_baseline", "mlflow.source.git.commit", "data_md5", "frozen_weights_md5",
+    "finetuned_weights_md5", "code_changed",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def swept(demo_clone: Clone) -> Clone:
+    """The demo after one experiment of each kind."""
+    demo_clone.run("dvc", "exp", "run", "--temp", "--name", "aside", *DEMO, "-S", "finetune.fine_tune_at=6")
+    demo_clone.run("dvc", "exp", "run", "--queue", "--name", "q", *DEMO, "-S", "finetune.learning_rate=0.002,0.003")
+    demo_clone.run("dvc", "queue", "start", "-j", "2")
+    deadline = time.monotonic() + 240
+    while demo_clone.run("dvc", "queue", "status").count("Success") < 2:
+        assert time.monotonic() < deadline, demo_clone.run("dvc", "queue", "status")
+        time.sleep(3)
+    demo_clone.run("dvc", "exp", "run", "--name", "inside", *DEMO, "-S", "finetune.fine_tune_at=8")
+    return demo_clone
+
+
+NAMES = ["aside", "q-1", "q-2", "inside"]
+
+
+@pytest.mark.parametrize("name", ["workspace", *NAMES])
+def test_every_experiment_is_one_run_with_its_whole_curve(swept: Clone, name: str) -> None:
+    client = store_of(swept.folder)
+    (run,) = runs(client, stage="finetune", dvc_experiment=name)
+    held = everything(client, run)
+    assert (held["name"], held["status"]) == (name, "FINISHED")
+    assert [step for step, _ in held["curves"]["validation/accuracy"]] == list(range(13))
+    assert held["curves"]["phase/fine_tuning"] == [(step, float(step > 6)) for step in range(13)]
+    assert "figures/finetune/learning_curves.png" in held["files"]
+    assert "predictions/predictions.csv" in held["files"]
+    assert [part for _, part in held["datasets"]] != []
+    assert dict(held["models"][0])["test/accuracy"] == run.data.metrics["test/accuracy"]
+    assert {"version.tensorflow", "hardware.cpu", "threads", "data_md5", "dvc_baseline"} <= set(run.data.tags)
+
+
+def test_record_adds_nothing_to_a_store_that_has_everything(swept: Clone) -> None:
+    assert "nothing was missing" in swept.run("python", "src/record.py")
+
+
+def test_a_store_made_anew_equals_the_one_written_live(swept: Clone) -> None:
+    client = store_of(swept.folder)
+    live = {name: everything(client, *runs(client, stage="finetune", dvc_experiment=name)) for name in NAMES}
+    (swept.folder / "mlflow.db").rename(swept.folder / "live.db")
+    (swept.folder / "mlartifacts").rename(swept.folder / "live artifacts")
+    said = swept.run("python", "src/record.py")
+    assert all(f"{name} finetune: run, 13 epochs," in said for name in NAMES)
+    assert "workspace" not in said  # what `dvc exp run` left there is the experiment `inside`
+    client = store_of(f"{swept.folder}/.")  # MLflow keeps the old file open under the old address
+    anew = {name: everything(client, *runs(client, stage="finetune", dvc_experiment=name)) for name in NAMES}
+    assert anew == live
+    assert "nothing was missing" in swept.run("python", "src/record.py")
+
+
+def test_an_unknown_experiment_is_one_line(swept: Clone) -> None:
+    said = swept.run("python", "src/record.py", "nobody", code=2)
+    assert said.strip() == "error: record: no experiment is named nobody: `dvc exp list --all` shows them"
+
+
+@pytest.fixture
+def trained(demo_clone: Clone, tmp_path: Path) -> Clone:
+    """A copy of the demo clone whose finetune stage can be run by itself, with a store of its own."""
+    subprocess.run(["cp", "-r", f"{demo_clone.folder}/.", str(tmp_path)], check=True)
+    for name in ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm"):
+        (tmp_path / name).unlink(missing_ok=True)
+    clone = object.__new__(Clone)
+    clone.folder, clone.environment = tmp_path, dict(demo_clone.environment)
+    clone.run("git", "checkout", "--quiet", "--force", "HEAD")
+    return clone
+
+
+def start_finetune(clone: Clone, epochs: int) -> subprocess.Popen[str]:
+    params = clone.folder / "params.yaml"
+    params.write_text(params.read_text().replace("fine_tune_at: 4", "fine_tune_at: 0").replace(
+        "learning_rate: 0.001\n  epochs: 6", f"learning_rate: 0.001\n  epochs: {epochs}"
+    ))  # fmt: skip
+    return subprocess.Popen(
+        ["python", "-u", "src/finetune.py"], cwd=clone.folder, env=clone.environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def until_points(clone: Clone, number: int) -> Any:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if (clone.folder / "mlflow.db").exists():
+            found = runs(store_of(clone.folder), stage="finetune")
+            if found and found[0].data.metrics.get("phase/fine_tuning") == 1.0:
+                points = store_of(clone.folder).get_metric_history(found[0].info.run_id, "train/loss")
+                if len(points) >= number:
+                    return found[0]
+        time.sleep(0.3)
+    raise AssertionError("no points came")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_killed_stage_ends_its_run_as_killed(trained: Clone, sent: signal.Signals) -> None:
+    process = start_finetune(trained, 5000)
+    run = until_points(trained, 8)
+    assert run.info.status == "RUNNING"
+    process.send_signal(sent)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == (-9 if sent == signal.SIGKILL else 130)
+    assert "Traceback" not in said
+    deadline = time.monotonic() + 30
+    while runs(store_of(trained.folder), stage="finetune")[0].info.status == "RUNNING" and time.monotonic() < deadline:
+        time.sleep(0.5)
+    (run,) = runs(store_of(trained.folder), stage="finetune")
+    assert run.info.status == "KILLED"
+
+
+def test_a_run_whose_recorder_was_killed_too_is_closed_by_record(trained: Clone) -> None:
+    process = start_finetune(trained, 5000)
+    until_points(trained, 8)
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
+    for pid in map(int, children.stdout.split()):
+        os.kill(pid, signal.SIGKILL)
+    process.kill()
+    process.communicate(timeout=60)
+    assert runs(store_of(trained.folder), stage="finetune")[0].info.status == "RUNNING"
+    assert "closed as KILLED" in trained.run("python", "src/record.py")
+    assert runs(store_of(trained.folder), stage="finetune")[0].info.status == "KILLED"
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_as_failed(trained: Clone) -> None:
+    params = trained.folder / "params.yaml"
+    params.write_text(params.read_text().replace("learning_rate: 0.001\n", "learning_rate: 1.0\n"))
+    module = trained.folder / "src" / "transfer_learning" / "training.py"
+    module.write_text(module.read_text().replace("if not np.isfinite(list(row.values())).all():", "if epoch == 9:"))
+    trained.run("python", "src/finetune.py", code=2)
+    (run,) = runs(store_of(trained.folder), stage="finetune")
+    assert run.info.status == "FAILED"
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/no/such/place.db"])
+def test_a_store_that_cannot_be_reached_is_said_once_and_trains_the_same(trained: Clone, uri: str) -> None:
+    history = trained.folder / "reports/finetune/history.csv"
+    before = history.read_text()
+    history.unlink()
+    trained.environment["MLFLOW_TRACKING_URI"] = uri
+    said = trained.run("python", "src/finetune.py")
+    assert said.count(f"warning: MLflow store {uri}") == 1
+    assert history.read_text() == before
+    said = trained.run("python", "src/record.py", code=2)
+    assert said.startswith(f"error: record: MLflow store {uri}")
+    assert len(said.strip().splitlines()) == 1
+
+
+def test_a_locked_store_gets_its_points_when_it_is_free_again(trained: Clone) -> None:
+    import sqlite3
+
+    trained.run("python", "src/record.py")
+    client = store_of(trained.folder)
+    for run in runs(client):
+        client.delete_run(run.info.run_id)
+    with sqlite3.connect(trained.folder / "mlflow.db", isolation_level=None) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        process = start_finetune(trained, 150)
+        time.sleep(20)
+        database.execute("ROLLBACK")
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    (run,) = runs(store_of(trained.folder), stage="finetune")
+    assert run.info.status == "FINISHED"
+    assert len(store_of(trained.folder).get_metric_history(run.info.run_id, "train/loss")) == 157
+
+
+def test_a_moved_repository_finds_its_artifacts(swept: Clone, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    subprocess.run(["cp", "-r", str(swept.folder), str(moved)], check=True)
+    subprocess.run(["python", "src/record.py"], cwd=moved, env=swept.environment, check=True)
+    client = store_of(moved)
+    run = runs(client, stage="finetune", dvc_experiment="aside")[0]
+    assert run.info.artifact_uri.startswith(moved.as_uri())
+    assert [file.path for file in client.list_artifacts(run.info.run_id, "predictions")] == [
+        "predictions/predictions.csv"
+    ]
+
+
+def test_predict_does_the_rest_where_a_photo_is_broken(swept: Clone, tmp_path: Path) -> None:
+    photo = next((swept.folder / "data/raw").rglob("*.png"))
+    (tmp_path / "two words.png").write_bytes(photo.read_bytes())
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    done = subprocess.run(
+        ["python", "src/predict.py", "--json", str(tmp_path), str(tmp_path / "nowhere.jpg")],
+        cwd=swept.folder, env=swept.environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["photo"] for row in rows] == [str(tmp_path / "two words.png")]
+    assert 0.5 <= rows[0]["probability"] <= 1
+    assert f"{tmp_path / 'broken.jpg'} is not a JPEG, PNG, GIF, BMP or WebP file" in done.stderr
+    assert "nowhere.jpg cannot be opened: No such file or directory" in done.stderr
+    assert "error: predict: 2 of 3 could not be read; the others are predicted" in done.stderr
