@@ -55,9 +55,9 @@ def main() -> None:
             dvc("exp", "run", "--queue", "--name", trial.name, *changes)
     waiting = [trial for trial in trials if trial.name not in done]
     failed = watch(waiting, jobs=arguments.jobs) if waiting else []
-    print(f"{len(trials) - len(failed)} of {len(trials)} trials succeeded; `make leaderboard` compares them")
+    print(f"{len(trials) - len(failed)} of {len(trials)} trials succeeded; `dvc exp show --only-changed` compares them")
     if failed:
-        raise UserError("failed: " + "; ".join(f"{trial.name}, log in {save_log(trial)}" for trial in failed))
+        raise UserError("failed: " + "; ".join(save_log(trial) for trial in failed))
 
 
 def read(recipe: str) -> list[Trial]:
@@ -141,12 +141,14 @@ def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
 WORDS = {"Success": "done", "Running": "running", "Queued": "waiting", "Failed": "failed"}
 
 
-def save_log(trial: Trial) -> Path:
-    """Keep what a failed trial printed; the path of the file."""
+def save_log(trial: Trial) -> str:
+    """Keep what a failed trial printed; says which trial, why, and where the log is."""
     path = stage.main_workspace() / ".dvc" / "tmp" / "sweep" / f"{trial.name}.log"
+    text = dvc("queue", "logs", trial.name)
     with stage.written_aside(path) as aside:
-        aside.write_text(dvc("queue", "logs", trial.name))
-    return path.relative_to(stage.main_workspace())
+        aside.write_text(text)
+    why = [line.removeprefix("error: ") for line in text.splitlines() if line.startswith("error: ")]
+    return f"{trial.name} ({why[-1] if why else 'no error of ours'}), log in {path.relative_to(stage.main_workspace())}"
 
 
 def dvc(*command: str) -> str:
@@ -155,11 +157,14 @@ def dvc(*command: str) -> str:
     Raises:
         UserError: it failed; with its last line.
     """
-    done = subprocess.run(["dvc", *command], capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or [done.stderr.strip()[-300:]]
+    with tempfile.TemporaryFile("w+") as output:  # not a pipe: the queue's workers would hold it open
+        code = subprocess.run(["dvc", *command], stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+        output.seek(0)
+        text = output.read()
+    if code:
+        lines = [line for line in text.splitlines() if line.startswith("ERROR")] or [text.strip()[-300:]]
         raise UserError(f"dvc {' '.join(command[:3])}: {lines[-1]}")
-    return done.stdout
+    return text
 
 
 if __name__ == "__main__":

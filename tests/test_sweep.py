@@ -1,0 +1,57 @@
+"""make sweep: every trial of a recipe once, through DVC's queue, and again only what is not done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import Clone
+
+
+@pytest.fixture(scope="module")
+def clone(demo_clone: Clone) -> Clone:
+    (demo_clone.folder / "conf/sweep/small.yaml").write_text(
+        "- [+experiment=demo, 'finetune.fine_tune_at=10,11']\n- [+experiment=demo, data=cats_and_dogs, data.url=null]\n"
+    )
+    demo_clone.commit("a recipe")
+    return demo_clone
+
+
+def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> None:
+    said = clone.run("python", "src/sweep.py", "small", "--jobs", "2", code=2)
+    assert "3 trials, 0 of them done before" in said
+    assert "2 of 3 trials succeeded" in said
+    assert "cats_and_dogs_filtered.zip is not in the mirror folder" in said
+    log = Path(said.strip().splitlines()[-1].rsplit(" ", 1)[1])
+    assert "Running stage 'fetch'" in (clone.folder / log).read_text()
+    before = clone.run("git", "for-each-ref", "refs/exps").splitlines()
+    assert sum("/small-" in line for line in before) == 2
+    said = clone.run("python", "src/sweep.py", "small", code=2)
+    assert "3 trials, 2 of them done before" in said
+    assert [line for line in clone.run("git", "for-each-ref", "refs/exps").splitlines() if "/small-" in line] == [
+        line for line in before if "/small-" in line
+    ]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "problem"),
+    [
+        ("- [seed=]\n- {a: 1}\n", "must be a list of lists of overrides"),
+        ("- [finetune.epochs=0]\n", "finetune.epochs = 0: must be greater than or equal to 1"),
+        ("- [nosuch.key=1]\n", "nosuch"),
+        ("- [", "cannot be read"),
+    ],
+)
+def test_a_wrong_recipe_is_one_line_and_queues_nothing(demo_clone: Clone, recipe: str, problem: str) -> None:
+    (demo_clone.folder / "conf/sweep/wrong.yaml").write_text(recipe)
+    said = demo_clone.run("python", "src/sweep.py", "wrong", code=2)
+    (demo_clone.folder / "conf/sweep/wrong.yaml").unlink()
+    assert said.startswith("error: sweep: ")
+    assert problem in said
+    assert len(said.strip().splitlines()) == 1
+    assert "wrong-" not in demo_clone.run("dvc", "queue", "status")
+
+
+def test_an_unknown_recipe_names_the_known_ones(demo_clone: Clone) -> None:
+    said = demo_clone.run("python", "src/sweep.py", "nosuch", code=2)
+    assert "must be one of fine_tune_at, grid, resolution, seeds" in said
