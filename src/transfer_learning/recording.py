@@ -172,6 +172,9 @@ def log_model(run_id: str, folder: Path) -> None:
         inputs=Schema([ColSpec(AnyType(), "photo")]),
         outputs=Schema([ColSpec("string", "class"), ColSpec("double", "probability")]),
     )
+    ours = folder / "src" / "transfer_learning"
+    if not (ours / "served.py").exists():  # a revision from before models were served
+        ours = Path(__file__).parent
     mlflow.set_tracking_uri(uri())
     warnings.filterwarnings("ignore", message=".*An input example was not provided")
     needed = ("tensorflow", "keras", "pillow", "numpy", "pandas", "omegaconf", "mlflow")
@@ -179,10 +182,10 @@ def log_model(run_id: str, folder: Path) -> None:
         code = Path(aside) / "transfer_learning"
         code.mkdir()
         for name in ("__init__", "errors", "photos", "predictor"):
-            (code / f"{name}.py").write_bytes((folder / "src" / "transfer_learning" / f"{name}.py").read_bytes())
+            (code / f"{name}.py").write_bytes((ours / f"{name}.py").read_bytes())
         mlflow.pyfunc.log_model(
             name="model",
-            python_model=str(folder / "src" / "transfer_learning" / "served.py"),
+            python_model=str(ours / "served.py"),
             artifacts={"model": (folder / MODEL).resolve().as_uri()},
             code_paths=[str(code)],
             signature=signature,
