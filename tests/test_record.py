@@ -175,9 +175,10 @@ def test_a_run_whose_recorder_was_killed_too_is_closed_by_record(trained: Clone)
         os.kill(pid, signal.SIGKILL)
     process.kill()
     process.communicate(timeout=60)
-    assert runs(store_of(trained.folder), stage="finetune")[0].info.status == "RUNNING"
+    (run,) = runs(store_of(trained.folder), stage="finetune")
+    assert run.info.status == "RUNNING"
     assert "closed as KILLED" in trained.run("python", "src/record.py")
-    assert runs(store_of(trained.folder), stage="finetune")[0].info.status == "KILLED"
+    assert store_of(trained.folder).get_run(run.info.run_id).info.status == "KILLED"
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_as_failed(trained: Clone) -> None:
