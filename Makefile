@@ -7,7 +7,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 ENVIRONMENT := .venv/.from-lock
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint format demo ui sweep record params lock clean
+.PHONY: help repro test lint format demo ui sweep record promote params lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -50,6 +50,9 @@ sweep: $(ENVIRONMENT)  ## run a recipe of conf/sweep: NAME=fine_tune_at, JOBS=1
 
 record: $(ENVIRONMENT)  ## add to the MLflow store what DVC has and it lacks; NAMES="a b" for certain experiments
 	@python src/record.py $(NAMES)
+
+promote: $(ENVIRONMENT)  ## make a model the champion of MLflow's registry, unless it is worse: NAME=experiment
+	@python src/promote.py $(NAME)
 
 params: $(ENVIRONMENT)  ## write params.yaml anew from conf/
 	@python src/params.py

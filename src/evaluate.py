@@ -68,10 +68,13 @@ def main() -> None:
 def _write_predictions(
     paths: list[Path], classes: list[str], labels: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray
 ) -> None:
+    from transfer_learning import photos
+
     names = np.array(classes)
     table = pd.DataFrame(
         {
             "path": [path.as_posix() for path in paths],
+            "sha256": [photos.sha256(RAW / path) for path in paths],
             "label": names[labels],
             "probability": probabilities.astype(float).round(6),
             "predicted": names[predicted],

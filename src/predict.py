@@ -55,7 +55,9 @@ def registered(alias: str) -> Path:
     with store.opened(store.Store) as opened:
         import mlflow
 
-        version = opened.client.get_model_version_by_alias(name, alias)
+        version = opened.registered(name, alias)
+        if version is None:
+            raise UserError(f"no model of {name} has the alias {alias}: src/promote.py gives champion")
         mlflow.set_tracking_uri(store.uri())
         return Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version.version}")) / "artifacts/model.keras"
 

@@ -43,7 +43,7 @@ def main() -> None:
         for one in chosen:
             added += record_experiment(recorder, one)
         if not arguments.names:
-            added += record_workspace(recorder, {one.commit for one in chosen})
+            added += record_workspace(recorder, chosen)
     print("\n".join(added) if added else "nothing was missing: the store has every experiment that DVC has")
 
 
@@ -84,12 +84,11 @@ def record_experiment(recorder: Recorder, one: revisions.Experiment) -> list[str
         return record(recorder, folder, one.name, one.baseline, here=False, changed=changed) + lost
 
 
-def record_workspace(recorder: Recorder, commits: set[str]) -> list[str]:
-    """Record the workspace, unless it is one of the experiments: `dvc exp run` and `apply` leave theirs there."""
-    lock = Path("dvc.lock")
-    if not lock.exists() or not contents.fits_lock(Path()):
+def record_workspace(recorder: Recorder, experiments: list[revisions.Experiment]) -> list[str]:
+    """Record the workspace, unless it holds one of the experiments."""
+    if not contents.fits_lock(Path()):
         return ["workspace: not recorded, its results are not those of params.yaml: `dvc repro` first"]
-    if any(revisions.text(commit, "dvc.lock") == lock.read_text() for commit in commits):
+    if revisions.in_workspace(experiments):
         return []
     name, baseline = revisions.WORKSPACE, revisions.head()
     lines = record(recorder, Path(), name, baseline, here=False, changed=revisions.code_changed(baseline))

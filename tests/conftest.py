@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+DEMO = ("-S", "+experiment=demo")  # for dvc exp run
 STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")
 
 

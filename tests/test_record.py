@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Clone
+from conftest import DEMO, Clone
 from mlflow import MlflowClient
-
-DEMO = ("-S", "+experiment=demo")
 
 
 def store_of(folder: Path | str) -> MlflowClient:
@@ -82,7 +80,7 @@ def test_every_experiment_is_one_run_with_its_whole_curve(swept: Clone, name: st
     (run,) = runs(client, stage="finetune", dvc_experiment=name)
     held = everything(client, run)
     assert (held["name"], held["status"]) == (name, "FINISHED")
-    assert [step for step, _ in held["curves"]["validation/accuracy"]] == list(range(13))
+    assert [step for step, _ in held["curves"]["accuracy/validation"]] == list(range(13))
     assert held["curves"]["phase/fine_tuning"] == [(step, float(step > 6)) for step in range(13)]
     assert "figures/finetune/learning_curves.png" in held["files"]
     assert "predictions/predictions.csv" in held["files"]
@@ -144,7 +142,7 @@ def until_points(clone: Clone, number: int) -> Any:
         if (clone.folder / "mlflow.db").exists():
             found = runs(store_of(clone.folder), stage="finetune")
             if found and found[0].data.metrics.get("phase/fine_tuning") == 1.0:
-                points = store_of(clone.folder).get_metric_history(found[0].info.run_id, "train/loss")
+                points = store_of(clone.folder).get_metric_history(found[0].info.run_id, "loss/train")
                 if len(points) >= number:
                     return found[0]
         time.sleep(0.3)
@@ -221,7 +219,7 @@ def test_a_locked_store_gets_its_points_when_it_is_free_again(trained: Clone) ->
     assert process.returncode == 0, said
     (run,) = runs(store_of(trained.folder), stage="finetune")
     assert run.info.status == "FINISHED"
-    assert len(store_of(trained.folder).get_metric_history(run.info.run_id, "train/loss")) == 47
+    assert len(store_of(trained.folder).get_metric_history(run.info.run_id, "loss/train")) == 47
 
 
 def test_a_moved_repository_finds_its_artifacts(swept: Clone, tmp_path: Path) -> None:

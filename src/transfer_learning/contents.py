@@ -16,10 +16,10 @@ from typing import Any
 from transfer_learning import settings
 
 CURVES = {
-    "loss": "train/loss",
-    "accuracy": "train/accuracy",
-    "val_loss": "validation/loss",
-    "val_accuracy": "validation/accuracy",
+    "loss": "loss/train",
+    "accuracy": "accuracy/train",
+    "val_loss": "loss/validation",
+    "val_accuracy": "accuracy/validation",
 }
 PHASE = "phase/fine_tuning"  # 0 and 1: marks the boundary between the phases in the charts
 HISTORIES = {"train_frozen": "reports/frozen/history.csv", "finetune": "reports/finetune/history.csv"}

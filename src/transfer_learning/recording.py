@@ -70,6 +70,27 @@ class Recorder(Store):
             self.client.set_terminated(run_id, status)
         return added
 
+    def find(self, contents: Contents) -> Any:
+        """The run of these contents; None where the store has none."""
+        experiment = self.experiment(contents.experiment)
+        return self._found(experiment, contents) if experiment else None
+
+    def register(self, registry: str, run_id: str, model_id: str, tags: dict[str, str]) -> str:
+        """Make a logged model a version in the registry, or find the one that it has; returns the version."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.create_registered_model(registry)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        for there in self.client.search_model_versions(f"name = '{registry}' and run_id = '{run_id}'"):
+            for tag in tags.items():
+                self.client.set_model_version_tag(registry, there.version, *tag)
+            return str(there.version)
+        made = self.client.create_model_version(registry, f"models:/{model_id}", run_id, tags, model_id=model_id)
+        return str(made.version)
+
     def _run(self, contents: Contents) -> tuple[Any, list[str]]:
         """Find the run of these contents, or make one."""
         with one_at_a_time():

@@ -70,6 +70,12 @@ def experiment(name: str) -> Experiment:
     return max(found, key=lambda one: one.baseline == head())
 
 
+def in_workspace(among: list[Experiment]) -> Experiment | None:
+    """The experiment whose results are in the workspace: `dvc exp run` and `apply` leave theirs there."""
+    lock = Path("dvc.lock").read_text() if Path("dvc.lock").exists() else ""
+    return next((one for one in reversed(among) if text(one.commit, "dvc.lock") == lock), None)
+
+
 def text(commit: str, path: str) -> str | None:
     """A file of git's at a commit; None where it is not there."""
     shown = subprocess.run(["git", "show", f"{commit}:{path}"], capture_output=True, text=True, check=False)

@@ -100,6 +100,11 @@ class Evaluate(Section):
     calibration_bins: Annotated[int, Field(ge=2, le=100)]
 
 
+class Gate(Section):
+    accuracy_tolerance: Annotated[float, Field(ge=0, lt=1)]
+    significance: Annotated[float, Field(ge=0, lt=1)]
+
+
 class Runtime(Section):
     threads: Annotated[int, Field(ge=0, le=1024)]
 
@@ -117,6 +122,7 @@ class Settings(Section):
     train_frozen: TrainFrozen
     finetune: Finetune
     evaluate: Evaluate
+    gate: Gate
     runtime: Runtime
 
     @model_validator(mode="after")

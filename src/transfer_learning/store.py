@@ -81,6 +81,12 @@ class Store:
             if not token:
                 return found
 
+    def registered(self, name: str, alias: str) -> Any:
+        """The version of a registered model that has this alias; None where there is none."""
+        found = self.client.search_registered_models(f"name = '{name}'")
+        version = found[0].aliases.get(alias) if found else None
+        return self.client.get_model_version(name, version) if version else None
+
     def model_of(self, experiment: str, run_id: str) -> Any:
         """The finished logged model of a run; None where it has none."""
         for model in self.client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
