@@ -76,9 +76,14 @@ def read(recipe: str) -> list[Trial]:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(lists, list) or not all(isinstance(one, list) for one in lists):
         raise UserError(f"{path} must be a list of lists of overrides, such as `- [seed=1,2]`")
+    odd = [one for several in lists for one in several if not (isinstance(one, str) and "=" in one)]
+    if odd:
+        raise UserError(
+            f"{path}: {odd[0]!r} is no override key=value (one with commas needs quotes or a line of its own)"
+        )
     trials: dict[str, Trial] = {}
     with tempfile.TemporaryDirectory() as aside:
-        for overrides in (one for several in lists for one in compose.combinations([str(text) for text in several])):
+        for overrides in (one for several in lists for one in compose.combinations(several)):
             target = Path(aside) / "params.yaml"
             compose.compose(target, overrides)
             values = settings.read_yaml(target)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import Clone
+from conftest import ROOT, Clone
+
+import sweep
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +39,7 @@ def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> Non
     ("recipe", "problem"),
     [
         ("- [seed=]\n- {a: 1}\n", "must be a list of lists of overrides"),
+        ("- [seed=1,2]\n", "2 is no override key=value (one with commas needs quotes or a line of its own)"),
         ("- [finetune.epochs=0]\n", "finetune.epochs = 0: must be greater than or equal to 1"),
         ("- [nosuch.key=1]\n", "nosuch"),
         ("- [", "cannot be read"),
@@ -54,4 +57,11 @@ def test_a_wrong_recipe_is_one_line_and_queues_nothing(demo_clone: Clone, recipe
 
 def test_an_unknown_recipe_names_the_known_ones(demo_clone: Clone) -> None:
     said = demo_clone.run("python", "src/sweep.py", "nosuch", code=2)
-    assert "must be one of fine_tune_at, grid, resolution, seeds" in said
+    assert "must be one of fine_tune_at, fine_tuning, grid, resolution, seeds" in said
+
+
+def test_every_recipe_of_ours_composes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    names = [path.stem for path in sweep.RECIPES.glob("*.yaml")]
+    trials = {name: len({trial.name for trial in sweep.read(name)}) for name in names}
+    assert trials == {"fine_tune_at": 3, "fine_tuning": 6, "grid": 32, "resolution": 2, "seeds": 3}
