@@ -3,7 +3,7 @@
 import os
 import sys
 
-from transfer_learning import stage, store
+from transfer_learning import settings, stage, store
 from transfer_learning.errors import UserError
 
 
@@ -11,12 +11,21 @@ def main() -> None:
     port = os.environ.get("PORT", "5000")
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise UserError(f"PORT = {port!r}: allowed is a number from 1 to 65535")
-    with store.opened(store.Store):
-        pass  # there from now on, readable and of this version of MLflow
+    with store.opened(store.Store) as opened:  # there from now on, readable and of this version of MLflow
+        page = _runs(opened)
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # halves memory and start-up time
-    print(f"MLflow UI of {store.uri()}: http://127.0.0.1:{port} in about 15 s; Ctrl-C stops it", flush=True)
+    print(f"MLflow UI of {store.uri()}: http://127.0.0.1:{port}/{page} in about 15 s; Ctrl-C stops it", flush=True)
     options = ["--backend-store-uri", store.uri(), "--host", "127.0.0.1", "--port", port, "--workers", "1"]
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])
+
+
+def _runs(opened: store.Store) -> str:
+    """The page with the runs of the data at hand; without the parameters MLflow opens on its pages for chat models."""
+    experiment = opened.experiment(str(settings.flat()["data.name"]))
+    if experiment is None:
+        return ""
+    view = f"&viewStateShareKey={store.VIEW}" if store.VIEW_TAG in opened.client.get_experiment(experiment).tags else ""
+    return f"#/experiments/{experiment}/runs?workflowType=machine_learning{view}"
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def test_store_has_the_whole_curve_and_the_test_result_of_the_experiment(demo_cl
         "c = MlflowClient('sqlite:///mlflow.db')\n"
         "e = c.get_experiment_by_name('drawn')\n"
         "r = c.search_runs([e.experiment_id], \"tags.stage = 'finetune'\", order_by=['start_time ASC'])[0]\n"
-        "steps = [m.step for m in c.get_metric_history(r.info.run_id, 'accuracy/validation')]\n"
+        "steps = [m.step for m in c.get_metric_history(r.info.run_id, 'accuracy/val')]\n"
         "print(r.info.status, steps, r.data.params['finetune.fine_tune_at'],\n"
         "      r.data.params['fine_tuning_starts_at_epoch'])\n"
         "print(sorted(a.path for a in c.list_artifacts(r.info.run_id, 'figures/finetune')))\n"

@@ -80,7 +80,7 @@ def test_every_experiment_is_one_run_with_its_whole_curve(swept: Clone, name: st
     (run,) = runs(client, stage="finetune", dvc_experiment=name)
     held = everything(client, run)
     assert (held["name"], held["status"]) == (name, "FINISHED")
-    assert [step for step, _ in held["curves"]["accuracy/validation"]] == list(range(13))
+    assert [step for step, _ in held["curves"]["accuracy/val"]] == list(range(13))
     assert held["curves"]["phase/fine_tuning"] == [(step, float(step > 6)) for step in range(13)]
     assert "figures/finetune/learning_curves.png" in held["files"]
     assert "predictions/predictions.csv" in held["files"]

@@ -18,8 +18,8 @@ from transfer_learning import settings
 CURVES = {
     "loss": "loss/train",
     "accuracy": "accuracy/train",
-    "val_loss": "loss/validation",
-    "val_accuracy": "accuracy/validation",
+    "val_loss": "loss/val",
+    "val_accuracy": "accuracy/val",
 }
 PHASE = "phase/fine_tuning"  # 0 and 1: marks the boundary between the phases in the charts
 HISTORIES = {"train_frozen": "reports/frozen/history.csv", "finetune": "reports/finetune/history.csv"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 import time
 import warnings
@@ -11,11 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from transfer_learning import revisions
-from transfer_learning.contents import MODEL, SPLIT, Contents, Point
+from transfer_learning.contents import CURVES, MODEL, SPLIT, Contents, Point
 from transfer_learning.stage import main_workspace
-from transfer_learning.store import Store, is_local, one_at_a_time, uri
+from transfer_learning.store import VIEW_TAG, Store, is_local, one_at_a_time, uri
 
 BATCH = 1000  # points of one log_batch, the bound of MLflow
+COLUMNS = [  # of the UI's list of runs
+    "attributes.`Duration`",
+    f"metrics.`{CURVES['val_accuracy']}`",
+    f"metrics.`{CURVES['val_loss']}`",
+    "metrics.`test/accuracy`",
+    "params.`finetune.fine_tune_at`",
+    "params.`finetune.learning_rate`",
+]
 
 
 class Recorder(Store):
@@ -101,7 +110,7 @@ class Recorder(Store):
                 experiment = self.client.create_experiment(
                     contents.experiment,
                     artifact_location=beside,
-                    tags={"mlflow.experimentKind": "custom_model_development"},
+                    tags={VIEW_TAG: json.dumps({"selectedColumns": COLUMNS})},
                 )
             found = self._found(experiment, contents)
             if found is not None:

@@ -20,6 +20,9 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # we retry ourselves, with all that is missing
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
 
+VIEW = "results"  # name of the columns that the UI shows; MLflow keeps such a view in a tag of the experiment
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+
 
 def is_local() -> bool:
     """Whether the store is the SQLite file at the root of the main workspace: MLFLOW_TRACKING_URI names no other."""
