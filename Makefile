@@ -7,7 +7,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 ENVIRONMENT := .venv/.from-lock
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint format demo ui sweep record promote params lock clean
+.PHONY: help repro test lint format demo ui sweep leaderboard record promote params lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -47,6 +47,9 @@ ui: $(ENVIRONMENT)  ## MLflow UI on 127.0.0.1 with every experiment in it
 
 sweep: $(ENVIRONMENT)  ## run a recipe of conf/sweep: NAME=fine_tune_at, JOBS=1
 	@python src/sweep.py $(NAME) --jobs $(or $(JOBS),1)
+
+leaderboard: $(ENVIRONMENT)  ## compare experiments in reports/leaderboard.md and .png: ALL=1 for those of every commit
+	@python src/leaderboard.py $(if $(ALL),--all)
 
 record: $(ENVIRONMENT)  ## add to the MLflow store what DVC has and it lacks; NAMES="a b" for certain experiments
 	@python src/record.py $(NAMES)

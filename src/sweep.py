@@ -50,9 +50,9 @@ def main() -> None:
     for trial in trials:
         if trial.name not in done and states.get(trial.name) not in ("Queued", "Running"):
             if states.get(trial.name) == "Failed":
-                dvc("queue", "remove", trial.name)
+                revisions.dvc("queue", "remove", trial.name)
             changes = [word for override in trial.overrides for word in ("-S", override)]
-            dvc("exp", "run", "--queue", "--name", trial.name, *changes)
+            revisions.dvc("exp", "run", "--queue", "--name", trial.name, *changes)
     waiting = [trial for trial in trials if trial.name not in done]
     failed = watch(waiting, jobs=arguments.jobs) if waiting else []
     print(f"{len(trials) - len(failed)} of {len(trials)} trials succeeded; `dvc exp show --only-changed` compares them")
@@ -101,7 +101,7 @@ def is_done(trial: Trial) -> bool:
             compared = subprocess.run(["git", "diff", "--quiet", one.commit, "--", *MADE_FROM], check=False)
             if compared.returncode == 0:
                 return True
-            dvc("exp", "remove", one.name)
+            revisions.dvc("exp", "remove", one.name)
     return False
 
 
@@ -116,13 +116,13 @@ def queue_states() -> dict[str, str]:
 def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
     """Start workers and show how far they are until all is done; the trials that failed."""
     started, said, idle = time.monotonic(), "", 0
-    dvc("queue", "start", "--jobs", str(jobs))
+    revisions.dvc("queue", "start", "--jobs", str(jobs))
     while True:
         try:
             time.sleep(POLL)
             states = queue_states()
         except KeyboardInterrupt:
-            dvc("queue", "stop", "--kill")
+            revisions.dvc("queue", "stop", "--kill")
             print("\nstopped; run the same sweep again to go on", file=sys.stderr)
             raise
         count = Counter(states.get(trial.name, "Success") for trial in trials)
@@ -136,7 +136,7 @@ def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
             break
         idle = idle + 1 if not count["Running"] else 0
         if idle * POLL > 60:  # DVC's workers end when they find the queue empty, which can cross with our additions
-            dvc("queue", "start", "--jobs", str(jobs))
+            revisions.dvc("queue", "start", "--jobs", str(jobs))
             idle = 0
     if sys.stdout.isatty():
         print()
@@ -149,27 +149,11 @@ WORDS = {"Success": "done", "Running": "running", "Queued": "waiting", "Failed":
 def save_log(trial: Trial) -> str:
     """Keep what a failed trial printed; says which trial, why, and where the log is."""
     path = stage.main_workspace() / ".dvc" / "tmp" / "sweep" / f"{trial.name}.log"
-    text = dvc("queue", "logs", trial.name)
+    text = revisions.dvc("queue", "logs", trial.name)
     with stage.written_aside(path) as aside:
         aside.write_text(text)
     why = [line.removeprefix("error: ") for line in text.splitlines() if line.startswith("error: ")]
     return f"{trial.name} ({why[-1] if why else 'no error of ours'}), log in {path.relative_to(stage.main_workspace())}"
-
-
-def dvc(*command: str) -> str:
-    """Run a DVC command.
-
-    Raises:
-        UserError: it failed; with its last line.
-    """
-    with tempfile.TemporaryFile("w+") as output:  # not a pipe: the queue's workers would hold it open
-        code = subprocess.run(["dvc", *command], stdout=output, stderr=subprocess.STDOUT, check=False).returncode
-        output.seek(0)
-        text = output.read()
-    if code:
-        lines = [line for line in text.splitlines() if line.startswith("ERROR")] or [text.strip()[-300:]]
-        raise UserError(f"dvc {' '.join(command[:3])}: {lines[-1]}")
-    return text
 
 
 if __name__ == "__main__":

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -55,9 +62,56 @@ class Clone:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", message)
 
+    def copy(self, folder: Path) -> Clone:
+        """A copy in an empty folder, as committed, without an MLflow store."""
+        subprocess.run(["cp", "-r", f"{self.folder}/.", str(folder)], check=True)
+        other = object.__new__(Clone)
+        other.folder, other.environment = folder, dict(self.environment)
+        other.run("git", "checkout", "--quiet", "--force", "HEAD")
+        for name in ("mlflow.db", "mlartifacts"):
+            if (folder / name).exists():
+                other.run("rm", "-r", name)
+        return other
+
+    @contextmanager
+    def serving(self, command: list[str], path: str, *, within: float = 90) -> Iterator[str]:
+        """Start a server in the clone, `PORT` in the command replaced by a free port; gives its address.
+
+        Args:
+            path: of the page that answers when the server is ready, which must be so `within` as many seconds.
+        """
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        log = self.folder / f"server {port}.log"
+        with open(log, "w") as output:
+            process = subprocess.Popen(
+                [word.replace("PORT", port) for word in command], cwd=self.folder, stdout=output,
+                stderr=subprocess.STDOUT, env=self.environment | {"PORT": port}, start_new_session=True,
+            )  # fmt: skip
+        address, started = f"http://127.0.0.1:{port}", time.monotonic()
+        try:
+            while not answers(address + path):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < started + within, log.read_text()
+                time.sleep(0.2)
+            yield address
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+
     def stages_run(self, output: str) -> list[str]:
         """The stages that DVC says it ran, in order."""
         return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
+
+
+def answers(url: str) -> bool:
+    """Whether a server answers there with a page."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as page:
+            return bool(page.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 @pytest.fixture(scope="session")

@@ -115,12 +115,7 @@ def test_an_unknown_experiment_is_one_line(swept: Clone) -> None:
 @pytest.fixture
 def trained(demo_clone: Clone, tmp_path: Path) -> Clone:
     """A copy of the demo clone whose finetune stage can be run by itself, with a store of its own."""
-    subprocess.run(["cp", "-r", f"{demo_clone.folder}/.", str(tmp_path)], check=True)
-    for name in ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm"):
-        (tmp_path / name).unlink(missing_ok=True)
-    clone = object.__new__(Clone)
-    clone.folder, clone.environment = tmp_path, dict(demo_clone.environment)
-    clone.run("git", "checkout", "--quiet", "--force", "HEAD")
+    clone = demo_clone.copy(tmp_path)
     store_of(tmp_path).search_experiments()  # made now: the tests look into it while a stage starts
     return clone
 

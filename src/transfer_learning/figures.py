@@ -34,7 +34,8 @@ STYLE: Any = {
 
 
 @contextmanager
-def _figure(path: Path, **options: Any):  # type: ignore[no-untyped-def]
+def drawing(path: Path, **options: Any):  # type: ignore[no-untyped-def]
+    """Give figure and axes of our style, `options` as for `plt.subplots`; then write them as PNG of stable bytes."""
     with plt.rc_context(STYLE), written_aside(path) as aside:
         figure, axes = plt.subplots(layout="constrained", **options)
         try:
@@ -53,7 +54,7 @@ def learning_curves(path: Path, frozen: pd.DataFrame, tuned: pd.DataFrame | None
     """
     history = frozen if tuned is None else pd.concat([frozen, tuned])
     trained = history[history["epoch"] > 0]
-    with _figure(path, nrows=2, figsize=(8, 7.5), sharex=True) as (figure, axes):
+    with drawing(path, nrows=2, figsize=(8, 7.5), sharex=True) as (figure, axes):
         for axis, name, title in zip(axes, ("accuracy", "loss"), ("Accuracy", "Cross-entropy"), strict=True):
             axis.plot(trained["epoch"], trained[name], color=TRAIN, marker="o", ms=3.5, label="training")
             axis.plot(
@@ -81,7 +82,7 @@ def learning_curves(path: Path, frozen: pd.DataFrame, tuned: pd.DataFrame | None
 def confusion(path: Path, labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> None:
     """Counts of true against predicted class; labels and predicted are (n,) indices into `classes`."""
     counts = confusion_matrix(labels, predicted, labels=range(len(classes)))
-    with _figure(path, figsize=(5.2, 4.6)) as (_, axis):
+    with drawing(path, figsize=(5.2, 4.6)) as (_, axis):
         axis.imshow(counts, cmap="Blues", vmin=0)
         axis.grid(False)
         for (row, column), number in np.ndenumerate(counts):
@@ -97,7 +98,7 @@ def confusion(path: Path, labels: np.ndarray, predicted: np.ndarray, classes: Se
 def roc(path: Path, labels: np.ndarray, probabilities: np.ndarray, area: float, positive: str) -> None:
     """ROC curve; `probabilities` (n,) are those of the class named `positive`."""
     false_rate, true_rate, _ = roc_curve(labels, probabilities, drop_intermediate=False)
-    with _figure(path, figsize=(5.2, 4.8)) as (_, axis):
+    with drawing(path, figsize=(5.2, 4.8)) as (_, axis):
         axis.plot([0, 1], [0, 1], color=GREY, ls="--", lw=1)
         axis.plot(false_rate, true_rate, color=TRAIN, drawstyle="steps-post")
         axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=f"ROC on test photos, area {area:.4f}")
@@ -110,7 +111,7 @@ def reliability(
     """Share of class 1, named `positive`, against its predicted probability, with the number of photos per bin."""
     rows = calibration_bins(labels, probabilities, bins=bins)
     means, shares, _ = zip(*rows, strict=True)
-    with _figure(path, figsize=(5.2, 5.6), nrows=2, sharex=True, height_ratios=[3, 1]) as (_, (upper, lower)):
+    with drawing(path, figsize=(5.2, 5.6), nrows=2, sharex=True, height_ratios=[3, 1]) as (_, (upper, lower)):
         upper.plot([0, 1], [0, 1], color=GREY, ls="--", lw=1, label="perfectly calibrated")
         upper.plot(means, shares, color=TRAIN, marker="o", label="model")
         upper.set(
@@ -127,7 +128,7 @@ def photo_grid(
     """Photos (n, size, size, 3) uint8 with a title each, black where no colours are given."""
     rows = -(-len(photos) // columns)
     options = {"nrows": rows, "ncols": columns, "figsize": (2.1 * columns, 2.35 * rows + 0.4), "squeeze": False}
-    with _figure(path, **options) as (figure, axes):
+    with drawing(path, **options) as (figure, axes):
         for axis in axes.flat:
             axis.axis("off")
         for axis, photo, title, colour in zip(
@@ -172,7 +173,7 @@ def architecture(path: Path, layers: Sequence[tuple[str, int, int]], *, title: s
     """
     parameters = np.array([number for _, number, _ in layers])
     trained = np.array([number for _, _, number in layers])
-    with _figure(path, figsize=(10, 4)) as (_, axis):
+    with drawing(path, figsize=(10, 4)) as (_, axis):
         index = np.arange(len(layers))
         for chosen, colour, name, total in (
             (trained == 0, GREY, "frozen", parameters.sum() - trained.sum()),

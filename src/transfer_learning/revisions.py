@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,24 @@ def git(*arguments: str, folder: Path = Path()) -> str:
     if done.returncode:
         raise UserError(f"git {' '.join(arguments[:2])}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
     return done.stdout.strip()
+
+
+def dvc(*command: str) -> str:
+    """What a DVC command prints to standard output.
+
+    Raises:
+        UserError: it failed; with its last line.
+    """
+    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as said:
+        # files, not pipes: the queue's workers would hold those open
+        code = subprocess.run(["dvc", *command], stdout=printed, stderr=said, check=False).returncode
+        printed.seek(0)
+        said.seek(0)
+        text, errors = printed.read(), said.read()
+    if code:
+        lines = [line for line in errors.splitlines() if line.startswith("ERROR")] or [(errors or text).strip()[-300:]]
+        raise UserError(f"dvc {' '.join(command[:3])}: {lines[-1]}")
+    return text
 
 
 def head(folder: Path = Path()) -> str:

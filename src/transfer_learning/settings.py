@@ -242,8 +242,12 @@ def load(stage: str, folder: Path = Path()) -> Settings:
 
 
 def flat(folder: Path = Path()) -> dict[str, Any]:
-    """All settings as `section.key: value`, for records that are no DVC output."""
-    values = read_yaml(folder / "params.yaml")
+    """All settings of a folder as `section.key: value`, for records that are no DVC output."""
+    return flatten(read_yaml(folder / "params.yaml"))
+
+
+def flatten(values: dict[str, Any]) -> dict[str, Any]:
+    """Settings by section as `section.key: value`."""
     return {
         f"{section}.{key}" if key else section: value
         for section, content in values.items()

@@ -1,0 +1,46 @@
+"""Write reports/leaderboard.md and .png: the experiments on the photos at hand, side by side.
+
+python src/leaderboard.py         those that `dvc exp show` shows, of the checked-out commit
+python src/leaderboard.py --all   of every commit; their code may differ
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from transfer_learning import contents, leaderboard, revisions, settings, stage
+from transfer_learning.errors import UserError
+
+TABLE, FIGURE = Path("reports/leaderboard.md"), Path("reports/leaderboard.png")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="leaderboard", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--all", action="store_true", help="experiments of every commit")
+    arguments = parser.parse_args()
+    shown = json.loads(revisions.dvc("exp", "show", "--json", *(["--all-commits"] if arguments.all else [])))
+    if not contents.fits_lock(Path()):
+        print("without the workspace: its results are not those of params.yaml, `dvc repro` first")
+        shown = [entry for entry in shown if entry["rev"] != revisions.WORKSPACE]
+    data = str(settings.flat()["data.name"])
+    trials = leaderboard.read(shown)
+    chosen = [trial for trial in trials if trial.data == data]
+    if len(chosen) < len(trials):
+        print(f"without {len(trials) - len(chosen)} experiments on other photos than {data}")
+    if not chosen:
+        raise UserError(f"no experiment on {data} has run to its end: `dvc repro`, `dvc exp run` and `make sweep` do")
+    with stage.written_aside(TABLE) as aside:
+        aside.write_text(leaderboard.markdown(chosen, title=f"Leaderboard of {data}", figure=FIGURE.name))
+    if leaderboard.varying(chosen):
+        leaderboard.draw(FIGURE, chosen, title=f"{len(chosen)} experiments on {data}; bar: mean")
+    else:
+        FIGURE.unlink(missing_ok=True)  # there is nothing to draw a result against
+    print(f"{len(chosen)} experiments in {TABLE}" + (f" and {FIGURE}" if FIGURE.exists() else ""))
+
+
+if __name__ == "__main__":
+    stage.run("leaderboard", main)

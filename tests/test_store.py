@@ -1,0 +1,175 @@
+"""The MLflow store as people share and break it: a team's server, two first uses at once, other versions of MLflow."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import DEMO, Clone
+from mlflow import MlflowClient
+from PIL import Image
+from test_record import everything, runs, store_of
+
+HAS_POSTGRES = shutil.which("initdb") is not None
+UNPRIVILEGED = {"user": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}  # PostgreSQL refuses root
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL server of its own, reached through a socket in its folder."""
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as aside:
+        folder = Path(aside)
+        folder.chmod(0o755)
+        data = folder / "data"
+        data.mkdir()
+        if UNPRIVILEGED:
+            shutil.chown(data, "postgres")
+        quiet: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/", **UNPRIVILEGED}
+        subprocess.run(["initdb", "--pgdata", str(data), "--auth", "trust", "--username", "team"], **quiet)
+        options = f"-c listen_addresses= -c unix_socket_directories={data}"
+        subprocess.run(["pg_ctl", "--pgdata", str(data), "--wait", "-o", options, "start"], **quiet)
+        try:
+            yield f"postgresql://team@/postgres?host={data}"
+        finally:
+            subprocess.run(["pg_ctl", "--pgdata", str(data), "--mode", "immediate", "stop"], **quiet)
+
+
+@pytest.fixture(scope="module")
+def team(demo_clone: Clone, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    """A copy of the demo whose .env names an MLflow server with PostgreSQL behind it and proxied artifacts."""
+    clone = demo_clone.copy(tmp_path_factory.mktemp("team"))
+    command = [
+        "mlflow", "server", "--backend-store-uri", postgres, "--artifacts-destination", str(clone.folder / "served"),
+        "--host", "127.0.0.1", "--port", "PORT", "--workers", "1",
+    ]  # fmt: skip
+    clone.environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    with clone.serving(command, "/health") as address:
+        (clone.folder / ".env").write_text(f"MLFLOW_TRACKING_URI={address}\n")
+        clone.server = MlflowClient(address)  # type: ignore[attr-defined]
+        yield clone
+
+
+@pytest.mark.skipif(not HAS_POSTGRES and "CI" not in os.environ, reason="PostgreSQL is not installed")
+def test_a_team_s_server_holds_the_whole_run_and_the_champion(team: Clone) -> None:
+    team.run("dvc", "exp", "run", "--temp", "--name", "shared", *DEMO, "-S", "finetune.fine_tune_at=9")
+    client = team.server  # type: ignore[attr-defined]
+    (run,) = runs(client, stage="finetune", dvc_experiment="shared")
+    held = everything(client, run)
+    assert (held["status"], [step for step, _ in held["curves"]["loss/val"]]) == ("FINISHED", list(range(13)))
+    assert {"figures/finetune/learning_curves.png", "predictions/predictions.csv"} <= set(held["files"])
+    assert dict(held["models"][0])["test/accuracy"] == run.data.metrics["test/accuracy"]
+    assert not (team.folder / "mlflow.db").exists()
+    assert "is the champion of drawn now, version 1" in team.run("python", "src/promote.py", "shared")
+    photo = next((team.folder / "data/raw").rglob("*.png"))
+    assert json.loads(team.run("python", "src/predict.py", "--model", "champion", "--json", str(photo)))["class"]
+
+
+def test_two_first_runs_at_once_make_one_store(demo_clone: Clone, tmp_path: Path) -> None:
+    root = demo_clone.copy(tmp_path)
+    started = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        clone = demo_clone.copy(tmp_path / name)
+        environment = clone.environment | {"DVC_ROOT": str(root.folder), "DVC_EXP_NAME": name}
+        started.append(
+            subprocess.Popen(["python", "src/finetune.py"], cwd=clone.folder, env=environment, stderr=subprocess.PIPE)
+        )
+    assert [process.communicate(timeout=120)[1].decode() for process in started] == ["", ""]
+    found = runs(store_of(root.folder), stage="finetune")
+    assert sorted((run.info.run_name, run.info.status) for run in found) == [("one", "FINISHED"), ("two", "FINISHED")]
+
+
+@pytest.mark.parametrize("command", ["record.py", "promote.py", "predict.py --model champion x.png", "ui.py"])
+@pytest.mark.parametrize("kind", ["newer", "folder", "no database"])
+def test_a_store_that_cannot_be_used_is_one_line(demo_clone: Clone, tmp_path: Path, command: str, kind: str) -> None:
+    database = tmp_path / "mlflow.db"
+    if kind == "newer":
+        shutil.copy(demo_clone.folder / "mlflow.db", database)
+        with sqlite3.connect(database) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = 'fffffffffff0'")
+        connection.close()
+    elif kind == "folder":
+        database.mkdir()
+    else:
+        database.write_text("no database")
+    clone = demo_clone
+    clone.environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{database}"
+    try:
+        said = clone.run("python", *f"src/{command}".split(), code=2)
+    finally:
+        del clone.environment["MLFLOW_TRACKING_URI"]
+    reasons = {"newer": "written by another version of MLflow", "folder": "unable to open", "no database": "not a data"}
+    assert said.count("\n") == 1
+    assert said.startswith(f"error: {command.split('.')[0]}: MLflow store sqlite:///{database}: ")
+    assert reasons[kind] in said
+
+
+def test_an_empty_store_has_no_champion_and_nothing_to_show_yet(demo_clone: Clone, tmp_path: Path) -> None:
+    clone = demo_clone.copy(tmp_path)
+    said = clone.run("python", "src/predict.py", "--model", "champion", "x.png", code=2)
+    assert said == "error: predict: no model of drawn has the alias champion: src/promote.py gives champion\n"
+
+
+def test_ui_answers_in_twenty_seconds(demo_clone: Clone) -> None:
+    with demo_clone.serving(["python", "src/ui.py"], "/", within=20) as address:
+        assert answer(f"{address}/health") == "OK"
+
+
+def answer(url: str, body: Any = None) -> Any:
+    """What a server answers; text, or JSON when a body was sent."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as page:
+        return page.read().decode() if body is None else json.loads(page.read())
+
+
+def encoded(photo: Image.Image, kind: str, **options: Any) -> str:
+    """A photo as the base64 text of a file."""
+    file = io.BytesIO()
+    photo.save(file, kind, **options)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_the_served_champion_takes_files_of_any_size_and_orientation_and_pixels(
+    demo_clone: Clone, tmp_path: Path
+) -> None:
+    clone = demo_clone.copy(tmp_path)
+    clone.run("python", "src/record.py")
+    clone.run("python", "src/promote.py")
+    path = sorted((clone.folder / "data/raw/validation").rglob("*.png"))[0]
+    local = json.loads(clone.run("python", "src/predict.py", "--json", str(path)))
+    photo = Image.open(path).convert("RGB")
+    turned = Image.Exif()
+    turned[0x0112] = 8  # the camera lay on its side: shown turned by 90 degrees
+    photos = [
+        encoded(photo, "PNG"),
+        encoded(photo.transpose(Image.Transpose.ROTATE_270), "JPEG", quality=95, exif=turned),
+        encoded(photo.resize((701, 1103)), "JPEG", quality=95),
+        np.asarray(photo).tolist(),
+    ]
+    command = "mlflow models serve -m models:/drawn@champion --env-manager local --host 127.0.0.1 --port PORT"
+    clone.environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{clone.folder}/mlflow.db"
+    with clone.serving(command.split(), "/ping") as address:
+        body = {"dataframe_split": {"columns": ["photo"], "data": [[one] for one in photos]}}
+        rows = answer(f"{address}/invocations", body)["predictions"]
+        assert [row["class"] for row in rows] == [local["class"]] * 4
+        probabilities = [row["probability"] for row in rows]
+        assert probabilities == pytest.approx([local["probability"]] * 4, abs=0.05)  # JPEG is lossy
+        assert probabilities[::3] == pytest.approx([local["probability"]] * 2, abs=1e-5)
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            answer(f"{address}/invocations", {"dataframe_split": {"columns": ["photo"], "data": [["no photo"]]}})
+        assert refused.value.code == 400
+        assert "photo 0 is text, but not base64" in refused.value.read().decode()
