@@ -7,10 +7,10 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 ENVIRONMENT := .venv/.from-lock
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint format demo ui sweep leaderboard record promote params lock clean
+.PHONY: help repro test test-full lint format demo ui sweep leaderboard record promote params lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 $(ENVIRONMENT): requirements.lock
 	@echo "environment: .venv from requirements.lock (3 GB, a few minutes the first time)"
@@ -25,6 +25,9 @@ repro: $(ENVIRONMENT)  ## run what has changed of the experiment, then show its 
 
 test: $(ENVIRONMENT) lint  ## lint, types, tests
 	@python -m pytest
+
+test-full: repro lint  ## the same with tests on the real photos, after make repro
+	@python -m pytest -m ""
 
 lint: $(ENVIRONMENT)  ## ruff and mypy
 	@ruff check .

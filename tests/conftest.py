@@ -97,8 +97,9 @@ class Clone:
                 time.sleep(0.2)
             yield address
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait(30)
 
     def stages_run(self, output: str) -> list[str]:
         """The stages that DVC says it ran, in order."""

@@ -107,6 +107,36 @@ def test_a_store_made_anew_equals_the_one_written_live(swept: Clone) -> None:
     assert "nothing was missing" in swept.run("python", "src/record.py")
 
 
+def test_what_the_run_cache_restored_is_recorded(swept: Clone) -> None:
+    said = swept.run("dvc", "exp", "run", "--temp", "--name", "again", *DEMO, "-S", "finetune.fine_tune_at=6")
+    assert swept.stages_run(said) == []
+    client = store_of(swept.folder)
+    assert runs(client, stage="finetune", dvc_experiment="again") == []
+    assert "again finetune: run, 13 epochs, 11 files, model, test results" in swept.run("python", "src/record.py")
+    again, first = (runs(client, stage="finetune", dvc_experiment=name)[0] for name in ("again", "aside"))
+    assert again.data.metrics == first.data.metrics
+
+
+def test_an_experiment_pulled_from_a_remote_is_recorded(swept: Clone, tmp_path: Path) -> None:
+    swept.run("git", "init", "--quiet", "--bare", str(tmp_path / "shared.git"))
+    swept.run("git", "push", "--quiet", str(tmp_path / "shared.git"), "main")
+    swept.run("dvc", "remote", "add", "--local", "--default", "--force", "shared", str(tmp_path / "cache"))
+    swept.run("dvc", "exp", "push", str(tmp_path / "shared.git"), "aside")
+    subprocess.run(["git", "clone", "--quiet", str(tmp_path / "shared.git"), str(tmp_path / "other")], check=True)
+    other = object.__new__(Clone)
+    other.folder, other.environment = tmp_path / "other", swept.environment
+    other.run("dvc", "remote", "add", "--local", "--default", "shared", str(tmp_path / "cache"))
+    other.run("dvc", "exp", "pull", "origin", "aside")
+    assert "aside finetune: run, 13 epochs, 11 files, model, test results" in other.run(
+        "python", "src/record.py", "aside"
+    )
+    theirs, ours = (
+        everything(client, *runs(client, stage="finetune", dvc_experiment="aside"))
+        for client in (store_of(other.folder), store_of(f"{swept.folder}/."))
+    )
+    assert theirs == ours
+
+
 def test_an_unknown_experiment_is_one_line(swept: Clone) -> None:
     said = swept.run("python", "src/record.py", "nobody", code=2)
     assert said.strip() == "error: record: no experiment is named nobody: `dvc exp list --all` shows them"

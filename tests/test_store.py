@@ -23,7 +23,9 @@ from mlflow import MlflowClient
 from PIL import Image
 from test_record import everything, runs, store_of
 
-HAS_POSTGRES = shutil.which("initdb") is not None
+# Debian keeps these programs off PATH
+POSTGRES = next((path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")), Path("/usr/bin"))
+HAS_POSTGRES = (POSTGRES / "initdb").exists()
 UNPRIVILEGED = {"user": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}  # PostgreSQL refuses root
 
 
@@ -38,13 +40,13 @@ def postgres() -> Iterator[str]:
         if UNPRIVILEGED:
             shutil.chown(data, "postgres")
         quiet: dict[str, Any] = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/", **UNPRIVILEGED}
-        subprocess.run(["initdb", "--pgdata", str(data), "--auth", "trust", "--username", "team"], **quiet)
+        subprocess.run([POSTGRES / "initdb", "--pgdata", str(data), "--auth", "trust", "--username", "team"], **quiet)
         options = f"-c listen_addresses= -c unix_socket_directories={data}"
-        subprocess.run(["pg_ctl", "--pgdata", str(data), "--wait", "-o", options, "start"], **quiet)
+        subprocess.run([POSTGRES / "pg_ctl", "--pgdata", str(data), "--wait", "-o", options, "start"], **quiet)
         try:
-            yield f"postgresql://team@/postgres?host={data}"
+            yield f"postgresql+psycopg2://team@/postgres?host={data}"
         finally:
-            subprocess.run(["pg_ctl", "--pgdata", str(data), "--mode", "immediate", "stop"], **quiet)
+            subprocess.run([POSTGRES / "pg_ctl", "--pgdata", str(data), "--mode", "immediate", "stop"], **quiet)
 
 
 @pytest.fixture(scope="module")

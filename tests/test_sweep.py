@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +22,29 @@ def clone(demo_clone: Clone) -> Clone:
     return demo_clone
 
 
+@pytest.fixture
+def bare_shell(clone: Clone) -> Iterator[None]:
+    """The environment in .venv, as make finds it, and not on PATH."""
+    active = Path(sys.executable).parent
+    with open(clone.folder / ".git/info/exclude", "a") as ignored:
+        ignored.write(".venv\n")
+    (clone.folder / ".venv").symlink_to(active.parent)
+    os.utime(clone.folder / "requirements.lock", (0, 0))  # older than the environment, which make leaves alone then
+    before = clone.environment["PATH"]
+    others = [entry for entry in before.split(os.pathsep) if Path(entry) != active]
+    clone.environment["PATH"] = os.pathsep.join(others)
+    yield
+    clone.environment["PATH"] = before
+
+
+@pytest.mark.usefixtures("bare_shell")
 def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> None:
-    said = clone.run("python", "src/sweep.py", "small", "--jobs", "2", code=2)
+    said = clone.run("make", "sweep", "NAME=small", "JOBS=2", code=2)
     assert "3 trials, 0 of them done before" in said
     assert "2 of 3 trials succeeded" in said
     assert "cats_and_dogs_filtered.zip is not in the mirror folder" in said
-    log = Path(said.strip().splitlines()[-1].rsplit(" ", 1)[1])
+    (error,) = (line for line in said.splitlines() if line.startswith("error: sweep: failed: small-"))
+    log = Path(error.rsplit(" ", 1)[1])
     assert "Running stage 'fetch'" in (clone.folder / log).read_text()
     before = clone.run("git", "for-each-ref", "refs/exps").splitlines()
     assert sum("/small-" in line for line in before) == 2

@@ -62,8 +62,10 @@ def read(shown: Sequence[dict[str, Any]]) -> list[Trial]:
     head = next((str(entry["rev"]) for entry in shown if entry["rev"] != revisions.WORKSPACE), "")
     candidates = [*_experiments(shown)]
     for entry in shown:
-        commit = head if entry["rev"] == revisions.WORKSPACE else str(entry["rev"])
-        candidates.append((str(entry["name"] or entry["rev"][:7]), commit, entry["data"]))
+        if entry["rev"] == revisions.WORKSPACE:
+            candidates.append((revisions.WORKSPACE, head, entry["data"]))
+        else:
+            candidates.append((str(entry["name"] or entry["rev"][:7]), str(entry["rev"]), entry["data"]))
     found: list[Trial] = []
     for name, commit, data in candidates:
         trial = _trial(name, commit[:7], data or {})

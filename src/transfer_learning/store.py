@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # we retry ourselves, with all that is missing
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
 
+SQLITE = "sqlite:///"  # and a path
 VIEW = "results"  # name of the columns that the UI shows; MLflow keeps such a view in a tag of the experiment
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 
@@ -31,7 +32,7 @@ def is_local() -> bool:
 
 def uri() -> str:
     """Address of the store."""
-    return f"sqlite:///{main_workspace() / 'mlflow.db'}" if is_local() else os.environ["MLFLOW_TRACKING_URI"]
+    return f"{SQLITE}{main_workspace() / 'mlflow.db'}" if is_local() else os.environ["MLFLOW_TRACKING_URI"]
 
 
 @contextmanager
@@ -62,9 +63,10 @@ class Store:
         from mlflow import MlflowClient
 
         with one_at_a_time():  # parallel first uses of an SQLite store fail
-            local = main_workspace() / "mlflow.db" if is_local() else None
-            if local and local.exists():
-                _follow_a_move(local)
+            if uri().startswith(SQLITE):
+                _check(Path(uri().removeprefix(SQLITE)))
+            if is_local():
+                _follow_a_move(main_workspace() / "mlflow.db")
             self.client = MlflowClient(uri())
             self.client.search_experiments(max_results=1)  # makes the tables, or says why it cannot
 
@@ -123,12 +125,19 @@ def opened(kind: type[S]) -> Iterator[S]:
         raise UserError(f"MLflow store {uri()}: {text}") from None
 
 
+def _check(database: Path) -> None:
+    """Open a database file, which need not exist yet; MLflow tries for 100 s before it says that it cannot."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("PRAGMA schema_version")
+
+
 def _follow_a_move(database: Path) -> None:
     """Point an SQLite store whose folder was moved or copied at the artifacts that lie beside it now."""
     beside = (database.parent / "mlartifacts").as_uri()
     columns = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
     columns |= {"model_versions": "storage_location"}
-    with sqlite3.connect(database) as connection:
+    with closing(sqlite3.connect(database)) as connection, connection:
         tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         for table, column in columns.items():
             if table in tables:
