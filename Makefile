@@ -46,7 +46,7 @@ demo: $(ENVIRONMENT)  ## the whole DAG on drawn pictures, no download; leaves th
 	@echo "This proves that the plumbing works here; it says nothing about accuracy on photos. Next: make repro"
 
 ui: $(ENVIRONMENT)  ## MLflow UI on 127.0.0.1 with every experiment in it
-	@python src/ui.py
+	@python src/record.py && python src/ui.py
 
 sweep: $(ENVIRONMENT)  ## run a recipe of conf/sweep: NAME=fine_tune_at, JOBS=1
 	@python src/sweep.py $(NAME) --jobs $(or $(JOBS),1)

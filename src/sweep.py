@@ -55,6 +55,8 @@ def main() -> None:
             revisions.dvc("exp", "run", "--queue", "--name", trial.name, *changes)
     waiting = [trial for trial in trials if trial.name not in done]
     failed = watch(waiting, jobs=arguments.jobs) if waiting else []
+    if len(failed) < len(trials):
+        record([trial.name for trial in trials if trial not in failed])
     print(f"{len(trials) - len(failed)} of {len(trials)} trials succeeded; `dvc exp show --only-changed` compares them")
     if failed:
         raise UserError("failed: " + "; ".join(save_log(trial) for trial in failed))
@@ -141,6 +143,13 @@ def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
     if sys.stdout.isatty():
         print()
     return [trial for trial in trials if not is_done(trial)]
+
+
+def record(names: list[str]) -> None:
+    """Add to the MLflow store the trials that came out of the run cache, where no stage ran to do it."""
+    done = subprocess.run([sys.executable, "src/record.py", *names], stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        print("warning: the MLflow store lacks trials of this sweep; `make record` adds them", file=sys.stderr)
 
 
 WORDS = {"Success": "done", "Running": "running", "Queued": "waiting", "Failed": "failed"}

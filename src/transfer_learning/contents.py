@@ -68,7 +68,13 @@ def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str
         baseline: commit that the experiment started from.
     """
     params = {key: str(value) for key, value in settings.flat(folder).items()}
-    tags = {"stage": stage, "dvc_experiment": name, "dvc_baseline": baseline, "mlflow.source.git.commit": baseline}
+    tags = {"stage": stage, "dvc_experiment": name, "dvc_baseline": baseline}
+    # what the UI shows as the run's source
+    tags |= {
+        "mlflow.source.name": f"src/{stage}.py",
+        "mlflow.source.type": "LOCAL",
+        "mlflow.source.git.commit": baseline,
+    }
     found = Contents(stage, folder, name, baseline, params, tags)
     locked = _locked(folder)
     if "data/raw" in locked:
