@@ -46,8 +46,8 @@ def main() -> None:
     backbone = fetch_backbone(settings)
     with stage.written_aside(Path("data/raw")) as folder:
         paths = fetch_photos(settings, folder)
-        check_all(folder, paths)
-    weights.write(Path("data/pretrained/backbone.weights.h5"), backbone)
+        check_all(folder, paths, max_megapixels=settings.images.max_megapixels)
+        weights.write(Path("data/pretrained/backbone.weights.h5"), backbone)
     print(f"{len(paths):,} photos in data/raw, all readable; backbone of {len(backbone)} layers with weights")
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
+import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -19,7 +22,12 @@ from transfer_learning.errors import UserError
 from transfer_learning.photos import is_photo
 
 PARTS = ("train", "validation", "test")
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+# what zipfile, tarfile and the decompressors raise for files that are not in order, seen with mutated archives
+BROKEN = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError),
+    *(RuntimeError, ValueError, IndexError, KeyError, OverflowError, MemoryError),
+)
+LONGEST_NAME, LONGEST_PATH = 255, 2000  # bytes of a part and of all, less than what Linux and macOS allow
 
 
 @dataclass(frozen=True)
@@ -53,9 +61,17 @@ def extract_photos(archive: Path, folder: Path, *, max_bytes: int) -> list[str]:
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _copy(member, target, archive)
-    except (*BROKEN, RuntimeError) as error:  # zipfile raises RuntimeError for an encrypted member
-        raise UserError(f"{archive} is truncated or broken ({error})") from None
+    except BROKEN as error:
+        raise UserError(f"{archive} is truncated or broken ({_said(error)})") from None
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):  # these two come from bad data, others from the disk
+            raise
+        raise UserError(f"{archive} is truncated or broken ({_said(error)})") from None
     return list(chosen)
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 class _members:
@@ -70,7 +86,7 @@ class _members:
             return self._zip(self.file)
         try:
             self.file = tarfile.open(self.archive)
-        except (tarfile.ReadError, *BROKEN):
+        except BROKEN:
             raise UserError(f"{self.archive} is not a zip or tar archive, or is truncated") from None
         return self._tar(self.file)
 
@@ -95,10 +111,11 @@ class _members:
 
 def _choose(archive: Path, members: Iterator[Member], max_bytes: int) -> dict[str, Member]:
     photos: dict[PurePosixPath, Member] = {}
+    folders: set[PurePosixPath] = set()
     total = 0
     for member in members:
         path = PurePosixPath(member.name.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0] or "\0" in member.name:
+        if path.is_absolute() or ".." in path.parts or ":" in (*path.parts, "")[0] or "\0" in member.name:
             raise UserError(f"{archive}: member {member.name!r} leaves the folder; only paths inside are allowed")
         total += member.size
         if total > max_bytes:
@@ -108,7 +125,16 @@ def _choose(archive: Path, members: Iterator[Member], max_bytes: int) -> dict[st
         if is_photo(member.name):
             if path in photos:
                 raise UserError(f"{archive}: member {member.name!r} occurs twice")
+            if path in folders or any(parent in photos for parent in path.parents):
+                raise UserError(f"{archive}: member {member.name!r} is a file and a folder at once")
+            longest = max(len(os.fsencode(part)) for part in path.parts)
+            if longest > LONGEST_NAME or len(os.fsencode(path)) > LONGEST_PATH:
+                raise UserError(
+                    f"{archive}: member {member.name[:40]!r}... has too long a name, allowed are "
+                    f"{LONGEST_NAME} bytes a part and {LONGEST_PATH} in all"
+                )
             photos[path] = member
+            folders.update(path.parents)
     if not photos:
         raise UserError(f"{archive} holds no photos (JPEG, PNG, GIF, BMP or WebP)")
     shared = _shared_folders(list(photos))

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from transfer_learning.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
 Image.init()  # registers all formats now: done on first use, it is not safe between threads
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+MAX_MEGAPIXELS = 80  # as in conf/config.yaml
+ORIENTATION = 0x0112  # the EXIF tag, and what each value asks for
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+Image.MAX_IMAGE_PIXELS = None  # `load` has a bound of its own
 
 
 def is_photo(name: str) -> bool:
@@ -37,7 +51,7 @@ def list_photos(folder: Path) -> list[str]:
     return sorted(paths, key=os.fsencode)
 
 
-def load(path: Path | BinaryIO, *, size: int) -> np.ndarray:
+def load(path: Path | BinaryIO, *, size: int, max_megapixels: int = MAX_MEGAPIXELS) -> np.ndarray:
     """Decode one photo as a viewer shows it and resize it to a square, ignoring its aspect ratio.
 
     EXIF rotation is applied, transparency is laid on white, 16-bit values are scaled down, an animation gives its
@@ -45,6 +59,7 @@ def load(path: Path | BinaryIO, *, size: int) -> np.ndarray:
 
     Args:
         path: a file, or an open one that can seek.
+        max_megapixels: larger photos are refused by what their header says, before they are decoded.
 
     Returns:
         (size, size, 3) uint8 in [0, 255].
@@ -53,21 +68,43 @@ def load(path: Path | BinaryIO, *, size: int) -> np.ndarray:
         UserError: the file is no photo or broken; the message does not name the file.
     """
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        # from memory: a decoder that is told an absurd length by a broken file asks for a buffer of that size
+        with Image.open(_whole(path, max_megapixels), formats=FORMATS) as image:
+            if image.width * image.height > max_megapixels * 1_000_000:
+                raise UserError(f"has {image.width * image.height:,} pixels, more than images.max_megapixels allows")
             if image.format in ("JPEG", "MPO"):
                 image.draft(None, (2 * size, 2 * size))  # libjpeg decodes at 1/2, 1/4 or 1/8 where that is enough
             image.load()
-            upright = ImageOps.exif_transpose(image)
+            turn = TURNS.get(_orientation(image))
+            upright = image.transpose(turn) if turn is not None else image
             return np.asarray(_square(_as_rgb(upright), size))
-    except Image.DecompressionBombError:
-        raise UserError(f"has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from None
     except Image.UnidentifiedImageError:
         empty = path.stat().st_size == 0 if isinstance(path, Path) else not path.seek(0, os.SEEK_END)
         raise UserError("is empty" if empty else "is not a JPEG, PNG, GIF, BMP or WebP file") from None
+    except MemoryError:
+        raise UserError("takes more memory to decode than there is") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # Pillow's decoders raise all of these
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise UserError(f"cannot be decoded ({error})") from None
+
+
+def _whole(photo: Path | BinaryIO, max_megapixels: int) -> BinaryIO:
+    """The file's bytes in memory; no photo within the bound takes more than 8 a pixel."""
+    if not isinstance(photo, Path):
+        return photo
+    size = photo.stat().st_size
+    if size > 8_000_000 * max_megapixels:
+        raise UserError(f"has {size / 1e6:,.0f} MB, more than any photo that images.max_megapixels allows")
+    return io.BytesIO(photo.read_bytes())
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 where the camera or a broken file says nothing usable."""
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # Pillow's EXIF parser raises whatever its parts do, and the pixels are good all the same
+        return 1
 
 
 def resize(pixels: np.ndarray, *, size: int) -> np.ndarray:
@@ -90,7 +127,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def load_batch(paths: Iterable[Path], *, size: int, pool: ThreadPoolExecutor) -> np.ndarray:
-    """Decode photos side by side.
+    """Decode photos that `check_all` has passed, side by side.
 
     Returns:
         (n, size, size, 3) uint8 in [0, 255], in the order of `paths`.
@@ -98,14 +135,14 @@ def load_batch(paths: Iterable[Path], *, size: int, pool: ThreadPoolExecutor) ->
 
     def load_named(path: Path) -> np.ndarray:
         try:
-            return load(path, size=size)
+            return load(path, size=size, max_megapixels=sys.maxsize)
         except UserError as error:
             raise UserError(f"photo {path} {error}") from None
 
     return np.stack(list(pool.map(load_named, paths)))
 
 
-def check_all(folder: Path, paths: list[str]) -> None:
+def check_all(folder: Path, paths: list[str], *, max_megapixels: int) -> None:
     """Decode every photo once, so that a broken one is found before any training.
 
     Raises:
@@ -114,7 +151,7 @@ def check_all(folder: Path, paths: list[str]) -> None:
 
     def problem(path: str) -> str | None:
         try:
-            load(folder / path, size=32)
+            load(folder / path, size=32, max_megapixels=max_megapixels)
         except UserError as error:
             return f"{path} {error}"
         return None
