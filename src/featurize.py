@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from transfer_learning import stage, weights
+from transfer_learning import checkpoint, stage, weights
 from transfer_learning.runtime import setup
 from transfer_learning.settings import load
+
+OUTPUT = Path("data/features")
 
 
 def main() -> None:
@@ -24,10 +26,11 @@ def main() -> None:
         rotation=settings.augment.rotation,
         seed=settings.seed,
     )
-    with stage.written_aside(Path("data/features")) as folder:
+    with checkpoint.unfinished(OUTPUT, "featurize") as folder:
         features.compute(
             base, settings.model.boundary, parts, Path("data/raw"), folder, size=size, transforms=transforms
         )
+        stage.put(folder, OUTPUT)
 
 
 if __name__ == "__main__":

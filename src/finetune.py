@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer_learning import live, stage, weights
+from transfer_learning import checkpoint, live, stage, weights
 from transfer_learning.backbones import BACKBONES
 from transfer_learning.runtime import setup
 from transfer_learning.settings import Settings, load
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from transfer_learning import training
+
+OUTPUT = Path("models/finetuned.weights.h5")
 
 
 def main() -> None:
@@ -49,7 +51,7 @@ def train(settings: Settings, follower: live.Follower) -> None:
     print(f"fine-tuning from layer {at} of {len(base.layers)}: {trainable:,} trainable parameters")
     labels, validation_labels = (features.read(Path("data/features"), part).labels for part in ("train", "validation"))
     first = int(pd.read_csv("reports/frozen/history.csv")["epoch"].iloc[-1]) + 1
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool, checkpoint.unfinished(OUTPUT, "finetune") as kept:
         batch, validation = _stored() if stored else _photos(settings, pool)
         history = training.train(
             model,
@@ -61,12 +63,12 @@ def train(settings: Settings, follower: live.Follower) -> None:
             batch_size=settings.finetune.batch_size,
             seed=settings.seed,
             on_epoch=follower.epoch,
+            kept=kept,
         )
-    tuned = backbone.get_weights([*base.layers, model.get_layer(classifier.HEAD)])
-    weights.write(Path("models/finetuned.weights.h5"), tuned)
-    training.write_history(history, Path("reports/finetune/history.csv"))
-    metrics = training.last_metrics(history) | {"photos": len(validation_labels), "trainable_parameters": trainable}
-    stage.write_json(Path("reports/finetune/metrics.json"), metrics)
+        weights.write(OUTPUT, backbone.get_weights([*base.layers, model.get_layer(classifier.HEAD)]))
+        training.write_history(history, Path("reports/finetune/history.csv"))
+        metrics = training.last_metrics(history) | {"photos": len(validation_labels), "trainable_parameters": trainable}
+        stage.write_json(Path("reports/finetune/metrics.json"), metrics)
 
 
 def _stored() -> tuple[training.Batch, tf.data.Dataset]:

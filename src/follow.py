@@ -19,11 +19,10 @@ from typing import Any
 
 import psutil
 
-from transfer_learning import contents, revisions, stage
+from transfer_learning import contents, environment, revisions, stage
 
 RETRY = 5.0  # seconds
 LAST_WAIT = 10.0  # seconds after the end of the stage
-PACKAGES = ("tensorflow", "keras", "numpy", "pillow", "dvc", "mlflow")
 
 
 class Follow:
@@ -34,7 +33,7 @@ class Follow:
         name, baseline = revisions.current()
         self.where: dict[str, Any] = {"folder": Path(), "name": name, "baseline": baseline}
         self.contents = contents.read(stage, None if stage == "train_frozen" else "train_frozen", **self.where)
-        self.tags = environment(self.contents.params)
+        self.tags = facts(self.contents.params)
         self.tags["code_changed"] = str(revisions.code_changed(baseline)).lower()
         self.changed = threading.Event()
         self.changed.set()
@@ -83,26 +82,17 @@ def said(error: str) -> str:
     """One line for a store that does not answer."""
     from transfer_learning import store
 
-    return f"MLflow store {store.uri()}: {error}; training goes on, `make record` adds what is missing at the end"
+    return f"MLflow store {store.shown()}: {error}; training goes on, `make record` adds what is missing at the end"
 
 
-def environment(params: dict[str, str]) -> dict[str, str]:
+def facts(params: dict[str, str]) -> dict[str, str]:
     """Where and with what this runs, as tags."""
-    tags = {f"version.{package}": version(package) for package in PACKAGES}
-    tags["version.python"] = platform.python_version()
-    tags["hardware.cpu"] = _cpu()
-    tags["hardware.cores"] = str(os.cpu_count())
-    tags["hardware.memory_gb"] = f"{psutil.virtual_memory().total / 2**30:.0f}"
-    tags["threads"] = params["runtime.threads"] if params["runtime.threads"] != "0" else str(os.cpu_count())
+    tags = environment.facts(threads=int(params["runtime.threads"]))
+    tags |= {f"version.{package}": version(package) for package in ("dvc", "mlflow")}
+    tags["memory_gb"] = f"{psutil.virtual_memory().total / 2**30:.0f}"
     trainer = psutil.Process(os.getppid())
     tags["process"] = f"{platform.node()} {trainer.pid} {trainer.create_time():.0f}"
     return tags
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def main() -> None:

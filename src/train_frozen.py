@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from transfer_learning import live, stage, weights
+from transfer_learning import checkpoint, live, stage, weights
 from transfer_learning.runtime import setup
 from transfer_learning.settings import Settings, load
+
+OUTPUT = Path("models/frozen.weights.h5")
 
 
 def main() -> None:
@@ -25,22 +27,24 @@ def train(settings: Settings, follower: live.Follower) -> None:
     validation = features.read(folder, "validation")
     model = classifier.head(stored.pooled.shape[-1], dropout=settings.model.dropout, seed=settings.seed)
     training.compile_model(model, keras.optimizers.Adam(settings.train_frozen.learning_rate))
-    history = training.train(
-        model,
-        training.from_array(stored.pooled),
-        stored.labels,
-        training.in_order(training.from_array(validation.pooled), validation.labels),
-        epochs=range(1, settings.train_frozen.epochs + 1),
-        views=stored.views,
-        batch_size=settings.train_frozen.batch_size,
-        seed=settings.seed,
-        on_epoch=follower.epoch,
-        evaluate_first=True,
-    )
-    weights.write(Path("models/frozen.weights.h5"), classifier.head_weights(model))
-    training.write_history(history, Path("reports/frozen/history.csv"))
-    metrics = training.last_metrics(history) | {"photos": len(validation.labels)}
-    stage.write_json(Path("reports/frozen/metrics.json"), metrics)
+    with checkpoint.unfinished(OUTPUT, "train_frozen") as kept:
+        history = training.train(
+            model,
+            training.from_array(stored.pooled),
+            stored.labels,
+            training.in_order(training.from_array(validation.pooled), validation.labels),
+            epochs=range(1, settings.train_frozen.epochs + 1),
+            views=stored.views,
+            batch_size=settings.train_frozen.batch_size,
+            seed=settings.seed,
+            on_epoch=follower.epoch,
+            kept=kept,
+            evaluate_first=True,
+        )
+        weights.write(OUTPUT, classifier.head_weights(model))
+        training.write_history(history, Path("reports/frozen/history.csv"))
+        metrics = training.last_metrics(history) | {"photos": len(validation.labels)}
+        stage.write_json(Path("reports/frozen/metrics.json"), metrics)
 
 
 if __name__ == "__main__":

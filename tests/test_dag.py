@@ -131,13 +131,6 @@ def test_wrong_setting_stops_an_experiment_with_one_line(demo_clone: Clone) -> N
     assert "Traceback" not in output
 
 
-def test_forced_repro_leaves_the_lock_as_it_was(demo_clone: Clone) -> None:
-    before = (demo_clone.folder / "dvc.lock").read_text()
-    demo_clone.run("dvc", "repro", "--force")
-    assert (demo_clone.folder / "dvc.lock").read_text() == before
-    assert demo_clone.run("git", "status", "--porcelain") == ""
-
-
 def test_store_has_the_whole_curve_and_the_test_result_of_the_experiment(demo_clone: Clone) -> None:
     script = (
         "from mlflow import MlflowClient\n"

@@ -150,7 +150,7 @@ def test_whole_model_equals_its_parts_and_the_check_sees_a_difference() -> None:
     assert classifier.difference_of_parts(stranger, "block_1_relu", other, photos(2, 32)) > 0.005
 
 
-def test_logistic_regression_by_training_equals_a_reference_step() -> None:
+def test_logistic_regression_by_training_equals_a_reference_step(tmp_path: Path) -> None:
     model = classifier.head(4, dropout=0.0, seed=0)
     training.compile_model(model, keras.optimizers.SGD(0.5))
     inputs = np.random.default_rng(0).normal(size=(1, 6, 4)).astype(np.float32)  # one view
@@ -159,7 +159,7 @@ def test_logistic_regression_by_training_equals_a_reference_step() -> None:
     rows: list[dict[str, float]] = []
     history = training.train(
         model, batch, labels, training.in_order(batch, labels),
-        epochs=range(1, 2), views=1, batch_size=6, seed=0, on_epoch=rows.append, evaluate_first=True,
+        epochs=range(1, 2), views=1, batch_size=6, seed=0, on_epoch=rows.append, kept=tmp_path, evaluate_first=True,
     )  # fmt: skip
     expected = -0.5 * inputs[0].T @ (0.5 - labels) / 6  # gradient of the mean cross-entropy at zero weights
     np.testing.assert_allclose(model.layers[-1].get_weights()[0][:, 0], expected, rtol=1e-5)
@@ -168,19 +168,27 @@ def test_logistic_regression_by_training_equals_a_reference_step() -> None:
     assert rows == history.to_dict("records")
 
 
-def test_a_loss_that_is_not_finite_stops_training_and_names_the_epoch() -> None:
+def test_a_loss_that_is_not_finite_stops_training_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     model = classifier.head(2, dropout=0.0, seed=0)
     training.compile_model(model, keras.optimizers.SGD(0.1))
-    batch = training.from_array(np.full((1, 4, 2), np.inf, np.float32))
+    values = np.ones((1, 4, 2), np.float32)
+    values[0, 2:] = np.inf
+    batch = training.from_array(values)
     labels = np.array([0, 1, 0, 1])
-    with pytest.raises(UserError, match=r"epoch 3 is not finite.*lower the learning rate"):
+    steps: list[int] = []
+    monkeypatch.setattr(
+        training._FiniteLoss, "on_train_batch_begin", lambda self, batch, logs=None: steps.append(batch), raising=False
+    )
+    said = r"the loss is (nan|inf) in step \d of epoch 3: no model is written; learning_rate is 0\.1, batch_size 1"
+    with pytest.raises(UserError, match=said):
         training.train(
             model, batch, labels, training.in_order(batch, labels),
-            epochs=range(3, 4), views=1, batch_size=4, seed=0, on_epoch=lambda _: None,
+            epochs=range(3, 9), views=1, batch_size=1, seed=0, on_epoch=lambda _: None, kept=tmp_path,
         )  # fmt: skip
+    assert len(steps) < 4  # the first of the two bad photos ended it
 
 
-def test_each_epoch_sees_every_photo_once_in_its_own_order_and_view() -> None:
+def test_each_epoch_sees_every_photo_once_in_its_own_order_and_view(tmp_path: Path) -> None:
     seen: list[tuple[int, list[int]]] = []
     values = np.arange(20, dtype=np.float32).reshape(2, 10, 1)
 
@@ -195,7 +203,7 @@ def test_each_epoch_sees_every_photo_once_in_its_own_order_and_view() -> None:
     validation = training.in_order(training.from_array(values), labels)
     training.train(
         model, batch, labels, validation,
-        epochs=range(1, 4), views=2, batch_size=5, seed=0, on_epoch=lambda _: None,
+        epochs=range(1, 4), views=2, batch_size=5, seed=0, on_epoch=lambda _: None, kept=tmp_path,
     )  # fmt: skip
     assert [view for view, _ in seen] == [0, 0, 1, 1, 0, 0]
     orders = [seen[i][1] + seen[i + 1][1] for i in (0, 2, 4)]

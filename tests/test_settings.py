@@ -49,6 +49,7 @@ def test_committed_settings_are_valid() -> None:
         ("finetune.learning_rat", 0.1, "finetune.learning_rat is not a setting: did you mean learning_rate?"),
         ("augment.rotation", 5, "augment.rotation = 5: must be less than or equal to 0.5"),
         ("augment.flip", "yes", "augment.flip = 'yes': must be a valid boolean"),
+        ("data.max_unpacked_mb", 0, "data.max_unpacked_mb = 0: must be greater than or equal to 1"),
         ("images.size", 16, "images.size = 16: must be greater than or equal to 32"),
         ("split.test_fraction", 1.0, "split.test_fraction = 1.0: must be less than 1"),
         ("features.views", 0, "features.views = 0: must be greater than or equal to 1"),

@@ -10,6 +10,8 @@ n counts the photos of a part in the order of split.csv; the labels are indices 
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,9 +27,10 @@ from transfer_learning import augment
 from transfer_learning.backbone import preprocess, stem, top
 from transfer_learning.errors import UserError
 from transfer_learning.photos import load_batch
-from transfer_learning.stage import check_space
+from transfer_learning.stage import check_space, remove, written_aside
 
 CHUNK = 32  # photos in memory at a time
+PROGRESS = "progress.json"  # while it is being computed
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,7 @@ def compute(
 
     Args:
         parts: has `train` and `validation`.
+        folder: new or empty, or as an interrupted call with the same arguments has left it: that one is continued.
         size: side of the photos in pixels.
         transforms: (views, n, 8) float32, for the n training photos.
 
@@ -95,14 +99,26 @@ def compute(
     """
     views, train = transforms.shape[:2]
     needed = bytes_needed(base, boundary, train=train, validation=len(parts["validation"].labels), views=views)
-    check_space(folder.parent, needed, "featurize")
+    done = _read_progress(folder)
+    if done:
+        print(f"going on where an earlier run of the same was interrupted: {done} photos are done")
+    else:
+        remove(folder)  # space that an earlier run has reserved and not used
+        check_space(folder.parent, needed, "featurize")
+        folder.mkdir()
     print(f"features: {views} views of {train:,} training photos, {needed / 1e6:,.0f} MB in {folder.parent}/features")
-    folder.mkdir()
     transform_batch = _transform_batch(base, boundary)
     identity = augment.transforms(np.zeros(1, bool), np.zeros(1), size=size)
     plain = np.repeat(identity, len(parts["validation"].labels), axis=0)[None]
     for part, rows in (("train", transforms), ("validation", plain)):
         _compute_part(parts[part], rows, raw, folder / part, transform_batch, base, boundary, size)
+    (folder / PROGRESS).unlink()
+
+
+def _read_progress(folder: Path) -> dict[str, int]:
+    """Photos that are done, by part."""
+    path = folder / PROGRESS
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def _transform_batch(base: keras.Model, boundary: str) -> Callable[[np.ndarray, np.ndarray], tuple[tf.Tensor, ...]]:
@@ -129,11 +145,12 @@ def _compute_part(
 ) -> None:
     views, photos = transforms.shape[:2]
     shape = base.get_layer(boundary).output.shape[1:]
-    activations = _create(f"{prefix}_activations.npy", (views, photos, *shape), np.float16)
-    pooled = _create(f"{prefix}_pooled.npy", (views, photos, base.output.shape[-1]), np.float32)
+    done = _read_progress(prefix.parent).get(prefix.name, 0)
+    activations = _array(f"{prefix}_activations.npy", (views, photos, *shape), np.float16, new=not done)
+    pooled = _array(f"{prefix}_pooled.npy", (views, photos, base.output.shape[-1]), np.float32, new=not done)
     np.save(f"{prefix}_labels.npy", part.labels)
-    with tqdm(desc=f"featurize {prefix.name}", total=views * photos, unit="photo") as bar:
-        for start, chunk in _chunks(part.paths, raw, size):
+    with tqdm(desc=f"featurize {prefix.name}", total=views * photos, initial=views * done, unit="photo") as bar:
+        for start, chunk in _chunks(part.paths, raw, size, done):
             chosen = slice(start, start + len(chunk))
             for view in range(views):
                 inner, vectors = transform_batch(chunk, transforms[view, chosen])
@@ -141,23 +158,37 @@ def _compute_part(
                 bar.update(len(chunk))
             if not np.isfinite(activations[:, chosen]).all():
                 raise UserError(f"activations at {boundary} do not fit float16 (over 65,504): choose another boundary")
-    activations.flush()
-    pooled.flush()
+            activations.flush()
+            pooled.flush()
+            progress = _read_progress(prefix.parent) | {prefix.name: chosen.stop}
+            with written_aside(prefix.parent / PROGRESS) as aside:
+                aside.write_text(json.dumps(progress))
 
 
-def _create(path: str, shape: tuple[int, ...], dtype: type) -> np.memmap:
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+def _array(path: str, shape: tuple[int, ...], dtype: type, *, new: bool) -> np.memmap:
+    """Map an array on disk, a new one with all its space reserved: a full disk is an error now and no crash later."""
+    array = np.lib.format.open_memmap(path, mode="w+" if new else "r+", dtype=dtype, shape=shape)
+    if new and hasattr(os, "posix_fallocate"):  # not on macOS
+        try:
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
+        except OSError:
+            os.unlink(path)
+            raise
+    return array
 
 
-def _chunks(paths: list[Path], raw: Path, size: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Decode the next chunk while the last one is worked on."""
+def _chunks(paths: list[Path], raw: Path, size: int, done: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Decode the next chunk while the last one is worked on; the first `done` photos are left out."""
     with ThreadPoolExecutor(1) as ahead, ThreadPoolExecutor() as pool:
-        starts = range(0, len(paths), CHUNK)
+        starts = range(done, len(paths), CHUNK)
+        if not starts:
+            return
 
         def decode(start: int) -> np.ndarray:
             return load_batch([raw / path for path in paths[start : start + CHUNK]], size=size, pool=pool)
 
-        waiting = ahead.submit(decode, 0)
+        waiting = ahead.submit(decode, done)
         for start in starts:
             chunk = waiting.result()
             if start + CHUNK < len(paths):

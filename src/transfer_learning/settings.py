@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
+from urllib.parse import urlsplit
 
 from omegaconf import OmegaConf
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from transfer_learning.backbones import BACKBONES
 from transfer_learning.errors import UserError
@@ -20,6 +21,17 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
 
 
+def _without_password(url: str | None) -> str | None:
+    if url and urlsplit(url).username is not None:
+        raise ValueError(
+            "holds a user name or password, and params.yaml is in git: put the file into the mirror folder"
+        )
+    return url
+
+
+Url = Annotated[str | None, AfterValidator(_without_password)]
+
+
 class Section(BaseModel):
     """Exact types (no "10" for 10), no unknown keys, no NaN or infinity."""
 
@@ -30,7 +42,7 @@ class ArchiveData(Section):
     name: str
     kind: Literal["archive"]
     archive: Annotated[str, Field(min_length=1)]
-    url: str | None
+    url: Url
     digest: Digest
     max_unpacked_mb: Count
 
@@ -52,7 +64,7 @@ class Augment(Section):
 class MobileNetV2(Section):
     name: Literal["mobilenet_v2"]
     pretrained_resolution: Literal[96, 128, 160, 192, 224]
-    url: str | None
+    url: Url
     weights_digest: Digest
     boundary: str
     dropout: Annotated[float, Field(ge=0, lt=1)]
@@ -69,6 +81,7 @@ class SmallCNN(Section):
 
 class Images(Section):
     size: Annotated[int, Field(ge=32, le=1024)]
+    max_megapixels: Annotated[int, Field(ge=1, le=1000)]
 
 
 class Split(Section):
@@ -143,6 +156,9 @@ class Settings(Section):
         return self
 
 
+UNIONS = {"data": "kind", "model": "name"}  # sections of several kinds, and the key that tells which
+
+
 class UndeclaredParamError(RuntimeError):
     """A stage reads a setting that dvc.yaml does not list under its params: DVC would not notice its change."""
 
@@ -192,16 +208,12 @@ def check(values: dict[str, Any], where: str = "params.yaml") -> Settings:
 
 
 def _describe(problem: dict[str, Any], values: dict[str, Any]) -> str:
-    # Pydantic puts the chosen kind of a union into the path; the user's key is the path without it.
-    path: list[str] = []
-    here: Any = values
-    for part in problem["loc"]:
-        if isinstance(here, dict) and (part in here or part == problem["loc"][-1]):
-            path.append(str(part))
-            here = here.get(part)
+    path = [str(part) for part in problem["loc"]]
+    if path and path[0] in UNIONS:
+        del path[1:2]  # Pydantic puts the chosen kind of a union into the path
     key = ".".join(path)
     if problem["type"] == "value_error":
-        return str(problem["ctx"]["error"])
+        return f"{key} {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
     if problem["type"] == "missing":
         return f"{key} is missing"
     if problem["type"] == "extra_forbidden":
@@ -224,7 +236,7 @@ def _known_keys(path: tuple[str, ...], values: dict[str, Any]) -> list[str]:
         "archive": ArchiveData, "drawn": DrawnData, "mobilenet_v2": MobileNetV2, "small_cnn": SmallCNN
     }  # fmt: skip
     section = values[path[0]]
-    kind = section.get("kind" if path[0] == "data" else "name")
+    kind = section.get(UNIONS.get(path[0], ""))
     model = kinds.get(kind) or cast(type[Section], Settings.model_fields[path[0]].annotation)
     return list(model.model_fields)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -9,16 +10,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
 from dotenv import load_dotenv
 
 import transfer_learning
 from transfer_learning.errors import UserError
 
-DISK_FULL = 28  # errno.ENOSPC
+STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")  # in the order of dvc.yaml
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main_workspace() -> Path:
@@ -43,17 +46,46 @@ def run(name: str, work: Callable[[], None]) -> None:
             raise UserError(f"{name}: run from the folder that holds dvc.yaml; the code at hand is {ours.parent}")
         load_dotenv(main_workspace() / ".env")
         signal.signal(signal.SIGTERM, _interrupt)
-        work()
+        with _alone(name) if name in STAGES else nullcontext():
+            work()
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         sys.exit(130)
     except UserError as error:
         _fail(f"{name}: {error}")
     except OSError as error:
-        if error.errno != DISK_FULL:
+        if error.errno not in DISK_FULL:
             raise
-        _fail(f"{name}: the disk of {Path.cwd()} is full; nothing half-written is left, make room and run again")
+        _fail(f"{name}: the disk of {Path.cwd()} is full: make room and run again")
     _write_seconds(name, time.monotonic() - started)
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """Hold the current folder for one stage. One whose `dvc` was killed goes on by itself; its successor waits."""
+    from filelock import FileLock, Timeout
+
+    from transfer_learning import environment
+
+    folder = Path(".dvc/tmp")
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, holder = FileLock(folder / "stage.lock"), folder / "stage.holder"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{name}: waiting for {_text(holder)}, which still runs in this folder", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        with written_aside(holder) as aside:
+            aside.write_text(f"stage {name} (process {os.getpid()})")
+        yield
+        environment.record(name)
+    finally:
+        lock.release()
+
+
+def _text(holder: Path) -> str:
+    return holder.read_text() if holder.exists() else "another stage"
 
 
 def _interrupt(*_: Any) -> NoReturn:
@@ -65,9 +97,13 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
-def seconds_file(experiment: str) -> Path:
-    """Where the wall seconds of stages are kept: beside DVC's own temporary files, one file an experiment."""
-    return main_workspace() / ".dvc" / "tmp" / f"seconds-{experiment}.json"
+def seconds_file(experiment: str, baseline: str) -> Path:
+    """Where the wall seconds of stages are kept: beside DVC's own temporary files, one file an experiment.
+
+    Args:
+        baseline: commit that the experiment started from; empty for what plain `dvc repro` makes, of whatever commit.
+    """
+    return main_workspace() / ".dvc" / "tmp" / f"seconds-{experiment}{baseline and '-'}{baseline[:7]}.json"
 
 
 def read_seconds(path: Path) -> dict[str, float]:
@@ -76,7 +112,7 @@ def read_seconds(path: Path) -> dict[str, float]:
 
 
 def _write_seconds(name: str, seconds: float) -> None:
-    path = seconds_file(os.environ.get("DVC_EXP_NAME") or "workspace")
+    path = seconds_file(os.environ.get("DVC_EXP_NAME") or "workspace", os.environ.get("DVC_EXP_BASELINE_REV", ""))
     if "DVC_STAGE" in os.environ and path.parent.is_dir():
         with written_aside(path) as aside:
             aside.write_text(json.dumps(read_seconds(path) | {name: round(seconds, 1)}))
@@ -85,18 +121,35 @@ def _write_seconds(name: str, seconds: float) -> None:
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """Give a path to write a file or fill a folder at; rename it to `path` when all went well, else remove it."""
-    aside = path.with_name(f".{path.name}.partial-{os.getpid()}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.partial-*"):
+        if not _is_running(left.name.rpartition("-")[2]):  # it was killed and could not tidy up
+            remove(left)
+    aside = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
         yield aside
-        if path.is_dir():
-            shutil.rmtree(path)
-        aside.replace(path)
+        put(aside, path)
     finally:
-        if aside.is_dir():
-            shutil.rmtree(aside)
-        else:
-            aside.unlink(missing_ok=True)
+        remove(aside)
+
+
+def put(aside: Path, path: Path) -> None:
+    """Rename a finished file or folder to its place, where an older one may be."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    aside.replace(path)
+
+
+def _is_running(pid: str) -> bool:
+    return pid.isdecimal() and psutil.pid_exists(int(pid))
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, values: dict[str, object]) -> None:

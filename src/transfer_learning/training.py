@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from transfer_learning import augment
+from transfer_learning import augment, checkpoint
 from transfer_learning.errors import UserError
 from transfer_learning.features import Part
 from transfer_learning.photos import load_batch
@@ -82,9 +82,10 @@ def train(
     batch_size: int,
     seed: int,
     on_epoch: Callable[[dict[str, float]], None],
+    kept: Path,
     evaluate_first: bool = False,
 ) -> pd.DataFrame:
-    """Train a compiled model.
+    """Train a compiled model, from where `kept` says that an earlier process has come to.
 
     Args:
         batch: inputs of the model by view and indices.
@@ -92,6 +93,8 @@ def train(
         epochs: numbers of the epochs, counted from 1 over both phases.
         views: epoch number k of this phase, from 0, trains on view k modulo this.
         on_epoch: called with each row of the history as it comes.
+        kept: folder for the state after each epoch; from one that a killed process has left, training goes on and
+            ends with the same bytes as without the interruption.
         evaluate_first: begin the history with a row of the untrained model, for the epoch before the first.
 
     Returns:
@@ -101,21 +104,29 @@ def train(
     Raises:
         UserError: a loss is not a number or infinite.
     """
-    rows: list[dict[str, float]] = []
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    rows = _restore(variables, kept)
+    for row in rows:
+        on_epoch(row)
 
     def add(epoch: int, values: dict[str, float]) -> None:
         row = {"epoch": epoch, **{name: round(float(values[name]), 6) for name in COLUMNS[1:]}}
         if not np.isfinite(list(row.values())).all():
-            raise UserError(f"the loss of epoch {epoch} is not finite ({row}): lower the learning rate")
+            raise UserError(f"validation of epoch {epoch} gave {row}: {_remedy(model, batch_size)}")
         rows.append(row)
+        checkpoint.save(kept, [keras.ops.convert_to_numpy(variable) for variable in variables], rows)
         on_epoch(row)
 
-    if evaluate_first:
+    if evaluate_first and not rows:
         values = model.evaluate(in_order(batch, labels), return_dict=True, verbose=0)
         after = model.evaluate(validation, return_dict=True, verbose=0)
         add(epochs.start - 1, values | {f"val_{name}": value for name, value in after.items()})
+    done = {int(row["epoch"]) for row in rows}
     one_epoch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: setattr(model, "stop_training", True))
     for number, epoch in enumerate(epochs):
+        if epoch in done:
+            continue
         _seed_dropout(model, seed, epoch)
         order = np.random.default_rng([seed, epoch]).permutation(len(labels))
         passes = dataset(batch, labels, view=number % views, order=order, batch_size=batch_size)
@@ -124,12 +135,42 @@ def train(
             validation_data=validation,
             initial_epoch=epoch - 1,
             epochs=epochs.stop - 1,
-            callbacks=[one_epoch],
+            callbacks=[one_epoch, _FiniteLoss(epoch, _remedy(model, batch_size))],
             shuffle=False,
             verbose=1 if sys.stdout.isatty() else 2,
         )
         add(epoch, {name: values[-1] for name, values in history.history.items()})
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _restore(variables: list[keras.Variable], kept: Path) -> list[dict[str, float]]:
+    """Give the variables the values after the last epoch that an earlier process has finished; its history."""
+    found = checkpoint.load(kept)
+    if found is None:
+        return []
+    arrays, rows = found
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+    print(f"going on after epoch {int(rows[-1]['epoch'])}, where an earlier run of the same was interrupted")
+    return rows
+
+
+class _FiniteLoss(keras.callbacks.Callback):
+    """Ends the training at the first step whose loss is not a finite number."""
+
+    def __init__(self, epoch: int, remedy: str) -> None:
+        super().__init__()
+        self.epoch, self.remedy = epoch, remedy
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not np.isfinite(loss):
+            raise UserError(f"the loss is {loss} in step {batch + 1} of epoch {self.epoch}: {self.remedy}")
+
+
+def _remedy(model: keras.Model, batch_size: int) -> str:
+    rate = float(model.optimizer.learning_rate)
+    return f"no model is written; learning_rate is {rate:g}, batch_size {batch_size}: a lower rate helps most often"
 
 
 def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:

@@ -1,0 +1,108 @@
+"""Same input, same bytes: whoever runs it, wherever, and whatever else the machine is doing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import DEMO, Clone
+
+from transfer_learning import environment, lockfiles
+
+ELSEWHERE = {
+    "HOME": "/nonexistent", "USER": "somebody", "LOGNAME": "somebody", "TZ": "Asia/Kathmandu", "LC_ALL": "POSIX",
+    "PYTHONHASHSEED": "4321", "PYTHONUTF8": "1",
+}  # fmt: skip
+
+
+def test_forced_repro_elsewhere_on_a_busy_machine_leaves_the_lock_as_it_was(demo_clone: Clone, tmp_path: Path) -> None:
+    (tmp_path / "ein anderer Ort").mkdir()
+    clone = demo_clone.copy(tmp_path / "ein anderer Ort")
+    before = (clone.folder / "dvc.lock").read_bytes()
+    clone.environment |= ELSEWHERE
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    command = ["bash", "-c", "umask 077 && dvc repro --force"]
+    try:
+        first = subprocess.Popen(command, cwd=clone.folder, env=clone.environment, stdout=subprocess.DEVNULL)
+        while not list((clone.folder / "data").glob(".features.unfinished-*")):  # featurize is at work
+            assert first.poll() is None
+            time.sleep(0.05)
+        second = clone.run("dvc", "repro", code=255)  # one in the same workspace at the same time says so
+        assert first.wait() == 0
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert "is busy, it is being blocked by" in second or "Unable to acquire lock" in second
+    assert (clone.folder / "dvc.lock").read_bytes() == before
+    assert clone.run("git", "-c", "safe.directory=*", "status", "--porcelain") == ""
+
+
+def test_forced_temporary_experiment_has_the_same_lock(demo_clone: Clone) -> None:
+    committed = demo_clone.folder / "reports/environment.json"
+    right = committed.read_text()
+    committed.write_text(right.replace('"threads": "', '"threads": "9'))  # the run must put it right
+    try:
+        demo_clone.run("dvc", "exp", "run", "--temp", "--force", "--name", "forced", *DEMO)
+    finally:
+        committed.write_text(right)
+    ref = demo_clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps/**/forced").strip()
+    lock = demo_clone.run("git", "show", f"{ref}:dvc.lock")
+    assert lock == (demo_clone.folder / "dvc.lock").read_text()
+    facts = demo_clone.run("git", "show", f"{ref}:reports/environment.json")
+    assert facts == right
+
+
+def test_another_number_of_threads_explains_other_bytes(demo_clone: Clone, tmp_path: Path) -> None:
+    clone = demo_clone.copy(tmp_path)
+    clone.run("python", "src/params.py", "params.yaml", "+experiment=demo", "runtime.threads=1")
+    clone.run("dvc", "repro", "train_frozen")
+    said = clone.run("python", "src/lockdiff.py", str(demo_clone.folder), code=1)
+    assert said.startswith("featurize is the first stage with other bytes\n")
+    assert "  setting  runtime.threads: 0 -> 1\n" in said
+    assert f"  machine  threads: {os.cpu_count()} -> 1\n" in said
+    assert "the same: all 6 stages of HEAD and HEAD" in clone.run("python", "src/lockdiff.py", "HEAD", "HEAD")
+    assert "nobody is no folder, git revision or DVC experiment" in clone.run(
+        "python", "src/lockdiff.py", "nobody", code=2
+    )
+
+
+LOCK = {
+    "fetch": {"outs": [{"path": "data/raw", "md5": "1"}]},
+    "split": {"deps": [{"path": "data/raw", "md5": "1"}], "outs": [{"path": "data/split.csv", "md5": "2"}]},
+}
+FACTS = {"fetch": {"cpu": "a"}, "split": {"cpu": "a", "version.numpy": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("facts", "explained", "found"),
+    [
+        ({"split": {"cpu": "b", "version.numpy": "1"}}, True, [("cpu", "a", "b")]),
+        ({"split": {"cpu": "a", "version.numpy": "1"}}, False, []),
+        ({}, False, None),
+    ],
+)
+def test_first_stage_with_other_bytes_is_named_with_what_differs(
+    facts: lockfiles.Facts, explained: bool, found: list[tuple[str, str, str]] | None
+) -> None:
+    other = LOCK | {"split": LOCK["split"] | {"outs": [{"path": "data/split.csv", "md5": "3"}]}}
+    difference = lockfiles.first_difference(LOCK, other, FACTS, facts)
+    assert difference is not None
+    assert (difference.stage, difference.outputs, difference.inputs) == ("split", ["data/split.csv"], [])
+    assert (difference.is_explained, difference.facts) == (explained, found)
+    assert lockfiles.first_difference(LOCK, LOCK, FACTS, {}) is None
+
+
+def test_facts_name_threads_and_instruction_sets() -> None:
+    facts = environment.facts(threads=3)
+    assert facts["threads"] == "3"
+    assert environment.facts(threads=0)["threads"] == str(os.cpu_count())
+    flags = subprocess.run(
+        ["grep", "-m1", "^flags", "/proc/cpuinfo"], capture_output=True, text=True, check=False
+    ).stdout
+    assert facts["instruction_sets"].split() == [one for one in environment.INSTRUCTION_SETS if one in flags.split()]
+    assert {"version.tensorflow", "version.keras", "version.numpy", "version.python", "cpu", "platform"} <= facts.keys()
