@@ -7,7 +7,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 ENVIRONMENT := .venv/.from-lock
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-full lint format demo ui sweep leaderboard record promote params lock clean
+.PHONY: help repro test test-full lint format demo ui sweep leaderboard record promote params lock audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -67,6 +67,10 @@ lock: $(ENVIRONMENT)  ## resolve requirements.lock anew from pyproject.toml, for
 	@python -m pip install --quiet uv
 	@uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-emit-find-links --no-header --quiet --upgrade -o requirements.lock
+
+audit: $(ENVIRONMENT)  ## look the locked packages up among known vulnerabilities
+	@python -m pip install --quiet uv
+	@uv tool run pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
 clean:  ## remove the environment, downloads and caches of tools; keeps data, models and MLflow's store
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache data/downloads

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from transfer_learning import live, stage, weights
+from transfer_learning import caveats, live, stage, weights
 from transfer_learning.runtime import setup
 from transfer_learning.settings import Settings, load
 
@@ -59,6 +60,8 @@ def main() -> None:
     _draw_training(base, settings)
     _draw_data(parts["train"], classes, settings)
     live.record_results()
+    for caveat in caveats.caveats((TEST / "predictions.csv").read_text()):
+        print(f"warning: {caveat}", file=sys.stderr)
     print(
         f"test accuracy {metrics['accuracy']:.1%}: {metrics['correct']} of {metrics['photos']} photos, "
         f"{settings.evaluate.confidence:.0%} interval {metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}"

@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from transfer_learning import contents, leaderboard, revisions, settings, stage
+from transfer_learning import leaderboard, revisions, settings, stage
 from transfer_learning.errors import UserError
 
 TABLE, FIGURE = Path("reports/leaderboard.md"), Path("reports/leaderboard.png")
@@ -23,11 +23,10 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="experiments of every commit")
     arguments = parser.parse_args()
     shown = json.loads(revisions.dvc("exp", "show", "--json", *(["--all-commits"] if arguments.all else [])))
-    if not contents.fits_lock(Path()):
-        print("without the workspace: its results are not those of params.yaml, `dvc repro` first")
-        shown = [entry for entry in shown if entry["rev"] != revisions.WORKSPACE]
+    trials, left_out = leaderboard.read(shown)
+    if left_out:
+        print(f"without {left_out} that have not run to their end with their settings")
     data = str(settings.flat()["data.name"])
-    trials = leaderboard.read(shown)
     chosen = [trial for trial in trials if trial.data == data]
     if len(chosen) < len(trials):
         print(f"without {len(trials) - len(chosen)} experiments on other photos than {data}")

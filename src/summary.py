@@ -9,30 +9,29 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from transfer_learning import revisions, stage
+from transfer_learning import caveats, revisions, stage
 from transfer_learning.errors import UserError
 
-STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")
 
-
-def read(experiment: str | None, path: str) -> dict[str, float]:
-    """Read a JSON file of the workspace or of an experiment's commit."""
+def read(experiment: str | None, path: str) -> str:
+    """Read a file of the workspace or of an experiment's commit."""
     if experiment is None:
         if not Path(path).exists():
             raise UserError(f"{path} is missing: `dvc repro` writes it")
-        return json.loads(Path(path).read_text())
+        return Path(path).read_text()
     shown = revisions.text(revisions.experiment(experiment).commit, path)
     if shown is None:
         raise UserError(f"experiment {experiment} has no {path}")
-    return json.loads(shown)
+    return shown
 
 
 def main() -> None:
     experiment = sys.argv[1] if len(sys.argv) > 1 else None
     frozen, tuned, test = (
-        read(experiment, f"reports/{phase}/metrics.json") for phase in ("frozen", "finetune", "test")
+        json.loads(read(experiment, f"reports/{phase}/metrics.json")) for phase in ("frozen", "finetune", "test")
     )
-    seconds = stage.read_seconds(stage.seconds_file(experiment or "workspace"))
+    ran = (experiment, revisions.experiment(experiment).baseline) if experiment else ("workspace", "")
+    seconds = stage.read_seconds(stage.seconds_file(*ran))
     table = Table(title=f"Results of {experiment or 'the workspace'}", title_justify="left")
     for name, justify in (("", "left"), ("photos", "right"), ("loss", "right"), ("accuracy", "right")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
@@ -42,8 +41,10 @@ def main() -> None:
     table.add_row("test, fine-tuned", f"{test['photos']:.0f}", f"{test['loss']:.3f}", interval, style="bold")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     console.print(table)
+    for caveat in caveats.caveats(read(experiment, "reports/test/predictions.csv")):
+        console.print(f"warning: {caveat}", style="bold yellow")
     if seconds:
-        times = "  ".join(f"{name} {seconds[name]:.0f} s" for name in STAGES if name in seconds)
+        times = "  ".join(f"{name} {seconds[name]:.0f} s" for name in stage.STAGES if name in seconds)
         console.print(f"time of each stage when it last ran: {times}", soft_wrap=True)
     if experiment is None:
         console.print("figures: reports/   model: models/model.keras   every run with its curves: make ui")

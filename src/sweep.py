@@ -26,7 +26,6 @@ from transfer_learning.errors import UserError
 
 RECIPES = Path("conf/sweep")
 POLL = 3.0  # seconds
-MADE_FROM = ("src", "dvc.yaml")  # the code; with other code a trial is not done
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,7 @@ def main() -> None:
         if trial.name not in done and states.get(trial.name) not in ("Queued", "Running"):
             if states.get(trial.name) == "Failed":
                 revisions.dvc("queue", "remove", trial.name)
+            forget(trial)
             changes = [word for override in trial.overrides for word in ("-S", override)]
             revisions.dvc("exp", "run", "--queue", "--name", trial.name, *changes)
     waiting = [trial for trial in trials if trial.name not in done]
@@ -98,13 +98,27 @@ def read(recipe: str) -> list[Trial]:
 
 def is_done(trial: Trial) -> bool:
     """Whether an experiment of the checked-out commit has these settings, this code and a test result."""
+    return any(
+        one.name == trial.name
+        and revisions.text(one.commit, "reports/test/metrics.json") is not None
+        and subprocess.run(["git", "diff", "--quiet", one.commit, "--", *made_from()], check=False).returncode == 0
+        for one in revisions.experiments(revisions.head())
+    )
+
+
+def made_from() -> list[str]:
+    """The files of git's that results follow from, as dvc.yaml declares them."""
+    stages = settings.read_yaml(Path("dvc.yaml"))["stages"].values()
+    return ["dvc.yaml", *sorted({dep for stage in stages for dep in stage["deps"] if dep.startswith("src/")})]
+
+
+def forget(trial: Trial) -> None:
+    """Remove the experiment of other code that has the trial's name, to make room for the new one."""
     for one in revisions.experiments(revisions.head()):
-        if one.name == trial.name and revisions.text(one.commit, "reports/test/metrics.json"):
-            compared = subprocess.run(["git", "diff", "--quiet", one.commit, "--", *MADE_FROM], check=False)
-            if compared.returncode == 0:
-                return True
+        if one.name == trial.name:
+            print(f"{trial.name} is run again: its code has changed since")
             revisions.dvc("exp", "remove", one.name)
-    return False
+            stage.seconds_file(one.name, one.baseline).unlink(missing_ok=True)
 
 
 def queue_states() -> dict[str, str]:

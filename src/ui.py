@@ -13,9 +13,13 @@ def main() -> None:
         raise UserError(f"PORT = {port!r}: allowed is a number from 1 to 65535")
     with store.opened(store.Store) as opened:  # there from now on, readable and of this version of MLflow
         page = _runs(opened)
+    if store.uri().startswith("http"):
+        print(f"the store is a server, with a UI of its own: {store.shown()}/{page}")
+        return
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = store.uri()  # not on the command line, where others see a password
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # halves memory and start-up time
-    print(f"MLflow UI of {store.uri()}: http://127.0.0.1:{port}/{page} in about 15 s; Ctrl-C stops it", flush=True)
-    options = ["--backend-store-uri", store.uri(), "--host", "127.0.0.1", "--port", port, "--workers", "1"]
+    print(f"MLflow UI of {store.shown()}: http://127.0.0.1:{port}/{page} in about 15 s; Ctrl-C stops it", flush=True)
+    options = ["--host", "127.0.0.1", "--port", port, "--workers", "1"]
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])
 
 

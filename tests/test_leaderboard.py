@@ -31,7 +31,7 @@ def entry(name: str, right: int, *, loss: float = 0.1, **changes: Any) -> dict[s
         "params": {"params.yaml": {"data": params}},
         "metrics": {f"reports/{phase}/metrics.json": {"data": values} for phase, values in metrics.items()},
     }
-    return {"name": name, "revs": [{"data": data}]}
+    return {"name": name, "executor": None, "revs": [{"rev": "r", "data": data}]}
 
 
 def shown(*experiments: dict[str, Any]) -> list[dict[str, Any]]:
@@ -43,22 +43,50 @@ def shown(*experiments: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.fixture(autouse=True)
+def consistent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The experiments made up here are of no commit."""
+    monkeypatch.setattr(leaderboard, "_belongs_together", lambda rev: rev != "old")
+
+
+def read(entries: list[dict[str, Any]]) -> list[leaderboard.Trial]:
+    return leaderboard.read(entries)[0]
+
+
 def test_each_result_is_there_once_and_unfinished_ones_are_not() -> None:
-    unfinished = entry("broken", 700, seed=7)
+    running, failed, done = (
+        entry(state, 700, seed=number) for number, state in enumerate(("running", "failed", "success"))
+    )
+    for one in (running, failed, done):
+        one["executor"] = {"state": one["name"]}
+    unfinished, unfitting, early = (
+        entry("broken", 700, seed=7),
+        entry("edited", 700, seed=8),
+        entry("early", 700, seed=9),
+    )
     unfinished["revs"][0]["data"]["metrics"]["reports/test/metrics.json"] = {"error": {"type": "FileNotFoundError"}}
-    queued = {"name": "queued", "revs": [{"data": None}]}
-    trials = leaderboard.read(shown(entry("a", 780), unfinished, queued, entry("b", 790, seed=1)))
-    assert [trial.name for trial in trials] == ["a", "b"]
+    unfitting["revs"][0]["rev"] = "old"
+    del early["revs"][0]["data"]["metrics"]["reports/finetune/metrics.json"]["data"]["photos"]
+    trials, left_out = leaderboard.read(
+        shown(entry("a", 780), running, failed, done, unfinished, unfitting, early, entry("b", 790, seed=1))
+    )
+    assert [trial.name for trial in trials] == ["a", "success", "b"]
+    assert left_out == 5
     assert {trial.commit for trial in trials} == {"c" * 7}
 
 
+def test_trials_of_one_seed_are_no_spread_over_seeds() -> None:
+    trials = read(shown(entry("a", 780), entry("b", 781), entry("c", 782, seed=1)))
+    assert [[trial.name for trial in group] for group in leaderboard.ranked(trials)] == [["c", "a"], ["b"]]
+
+
 def test_settings_that_vary_are_named_and_the_seed_comes_last() -> None:
-    trials = leaderboard.read(shown(entry("a", 780), entry("b", 781, seed=1, finetune__fine_tune_at=120)))
+    trials = read(shown(entry("a", 780), entry("b", 781, seed=1, finetune__fine_tune_at=120)))
     assert leaderboard.varying(trials) == ["finetune.fine_tune_at", "seed"]
 
 
 def test_the_best_mean_over_seeds_comes_first_and_loss_decides_between_equals() -> None:
-    trials = leaderboard.read(
+    trials = read(
         shown(
             entry("lucky", 790, finetune__fine_tune_at=80, seed=1),
             entry("unlucky", 760, finetune__fine_tune_at=80, seed=2),
@@ -72,9 +100,7 @@ def test_the_best_mean_over_seeds_comes_first_and_loss_decides_between_equals() 
 
 def test_table_has_interval_mean_and_spread() -> None:
     shares = [700 / 800, 720 / 800, 770 / 800]
-    trials = leaderboard.read(
-        shown(*(entry(f"s{seed}", round(800 * share), seed=seed) for seed, share in enumerate(shares)))
-    )
+    trials = read(shown(*(entry(f"s{seed}", round(800 * share), seed=seed) for seed, share in enumerate(shares))))
     table = leaderboard.markdown(trials, title="A title", figure="a.png")
     assert "|  | experiment | seed | validation | test | time |" in table
     assert (
@@ -88,7 +114,7 @@ def test_table_has_interval_mean_and_spread() -> None:
 def test_figure_has_two_panels_for_each_setting(tmp_path: Path, settings: int, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = ["seed", "images__size", "model__dropout", "features__views", "finetune__epochs", "finetune__batch_size",
             "augment__flip"][:settings]  # fmt: skip
-    trials = leaderboard.read(shown(*(entry(f"t{i}", 700 + i, **dict.fromkeys(keys, i)) for i in range(1, 4))))
+    trials = read(shown(*(entry(f"t{i}", 700 + i, **dict.fromkeys(keys, i)) for i in range(1, 4))))
     labels: list[str] = []
     kept = leaderboard._panel
     monkeypatch.setattr(

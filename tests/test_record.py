@@ -86,7 +86,9 @@ def test_every_experiment_is_one_run_with_its_whole_curve(swept: Clone, name: st
     assert "predictions/predictions.csv" in held["files"]
     assert [part for _, part in held["datasets"]] != []
     assert dict(held["models"][0])["test/accuracy"] == run.data.metrics["test/accuracy"]
-    assert {"version.tensorflow", "hardware.cpu", "threads", "data_md5", "dvc_baseline"} <= set(run.data.tags)
+    assert {"version.tensorflow", "instruction_sets", "cpu", "threads", "data_md5", "dvc_baseline"} <= set(
+        run.data.tags
+    )
 
 
 def test_record_adds_nothing_to_a_store_that_has_everything(swept: Clone) -> None:
@@ -248,7 +250,7 @@ def test_a_locked_store_gets_its_points_when_it_is_free_again(trained: Clone) ->
 
 
 def test_a_moved_repository_finds_its_artifacts(swept: Clone, tmp_path: Path) -> None:
-    moved = tmp_path / "moved"
+    moved = tmp_path / swept.folder.name.upper()  # SQL's LIKE would not see the difference
     subprocess.run(["cp", "-r", str(swept.folder), str(moved)], check=True)
     subprocess.run(["python", "src/record.py"], cwd=moved, env=swept.environment, check=True)
     client = store_of(moved)

@@ -50,6 +50,9 @@ def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> Non
     assert "Running stage 'fetch'" in (clone.folder / log).read_text()
     before = clone.run("git", "for-each-ref", "refs/exps").splitlines()
     assert sum("/small-" in line for line in before) == 3
+    said = clone.run("make", "leaderboard")
+    assert "without 1 that have not run to their end" in said  # DVC shows the failed one with the results of its commit
+    assert "3 experiments in reports/leaderboard.md" in said
     said = clone.run("make", "sweep", "NAME=small", code=2)
     assert "4 trials, 3 of them done before" in said
     assert [line for line in clone.run("git", "for-each-ref", "refs/exps").splitlines() if "/small-" in line] == [

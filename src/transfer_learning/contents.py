@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from transfer_learning import settings
+from transfer_learning import caveats, settings
 
 CURVES = {
     "loss": "loss/train",
@@ -107,6 +107,8 @@ def _add_results(found: Contents) -> None:
         found.files = {FROZEN_FIGURE: "figures/frozen"}
         return
     metrics = json.loads((found.folder / "reports/test/metrics.json").read_text())
+    reasons = caveats.caveats((found.folder / "reports/test/predictions.csv").read_text())
+    found.tags |= {"caveats": "; ".join(reasons)} if reasons else {}
     found.test = {f"test/{key}": float(value) for key, value in metrics.items()}
     for entry in settings.read_yaml(found.folder / "dvc.yaml")["stages"]["evaluate"]["plots"]:
         path = Path(next(iter(entry)) if isinstance(entry, dict) else entry)

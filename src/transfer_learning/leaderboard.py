@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -10,7 +12,7 @@ from typing import Any
 
 from matplotlib.ticker import PercentFormatter
 
-from transfer_learning import figures, revisions, settings, stage
+from transfer_learning import contents, figures, revisions, settings, stage
 from transfer_learning.evaluation import wilson_interval
 
 PHASES = ("frozen", "finetune", "test")
@@ -53,54 +55,70 @@ class Trial:
         return str(self.settings["data.name"])
 
 
-def read(shown: Sequence[dict[str, Any]]) -> list[Trial]:
+def read(shown: Sequence[dict[str, Any]]) -> tuple[list[Trial], int]:
     """Read what `dvc exp show --json` prints.
 
     Returns:
-        Finished experiments, then the workspace and its commit where they are none of these: each result once.
+        Finished experiments, then the workspace and its commit where they are none of these: each result once. And how
+        many were left out because their results are not those of their settings, or not all there: queued, running and
+        failed ones, and commits without a `dvc repro`.
     """
     head = next((str(entry["rev"]) for entry in shown if entry["rev"] != revisions.WORKSPACE), "")
-    candidates = [*_experiments(shown)]
+    candidates = [
+        (experiment["name"], str(entry["rev"]), experiment["revs"][0])
+        for entry in shown
+        for experiment in entry["experiments"] or []
+        if (experiment["executor"] or {}).get("state", "success") == "success"  # not queued, running or failed
+    ]
     for entry in shown:
         if entry["rev"] == revisions.WORKSPACE:
-            candidates.append((revisions.WORKSPACE, head, entry["data"]))
+            candidates.append((revisions.WORKSPACE, head, entry))
         else:
-            candidates.append((str(entry["name"] or entry["rev"][:7]), str(entry["rev"]), entry["data"]))
+            candidates.append((str(entry["name"] or entry["rev"][:7]), str(entry["rev"]), entry))
     found: list[Trial] = []
-    for name, commit, data in candidates:
-        trial = _trial(name, commit[:7], data or {})
-        if trial and not any((one.settings, one.results) == (trial.settings, trial.results) for one in found):
+    left_out = sum(len(entry["experiments"] or []) for entry in shown) + len(shown) - len(candidates)
+    for name, baseline, revision in candidates:
+        trial = _trial(str(name), baseline, revision)
+        if trial is None:
+            left_out += 1
+        elif not any((one.settings, one.results) == (trial.settings, trial.results) for one in found):
             found.append(trial)
-    return found
+    return found, left_out
 
 
-def _experiments(shown: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for entry in shown:
-        for experiment in entry["experiments"] or []:
-            yield experiment["name"], str(entry["rev"]), experiment["revs"][0]["data"]
-
-
-def _trial(name: str, commit: str, data: dict[str, Any]) -> Trial | None:
-    """A trial from its params and metrics; None where some are missing: it has not run to its end."""
+def _trial(name: str, baseline: str, revision: dict[str, Any]) -> Trial | None:
+    """A trial from its params and metrics; None where they are not all there or do not belong together."""
+    data = revision.get("data") or {}
     files: dict[str, Any] = data.get("metrics") or {}
     metrics = {phase: files.get(f"reports/{phase}/metrics.json", {}).get("data") for phase in PHASES}
     nested = (data.get("params") or {}).get("params.yaml", {}).get("data")
-    if not nested or not all(metrics.values()):
+    if not nested or not all(metrics.values()) or not _belongs_together(str(revision["rev"])):
         return None
     values, tuned, test = settings.flatten(nested), metrics["finetune"], metrics["test"]
+    if "photos" not in tuned:  # an early revision of this repository
+        return None
     right = round(tuned["val_accuracy"] * tuned["photos"])
     interval = wilson_interval(right, tuned["photos"], confidence=values["evaluate.confidence"])
     return Trial(
         name=name,
-        commit=commit,
+        commit=baseline[:7],
         settings=values,
         results={f"{phase}/{key}": value for phase in PHASES for key, value in metrics[phase].items()},
         accuracy={
             "validation": Accuracy(tuned["val_accuracy"], *interval),
             "test": Accuracy(test["accuracy"], test["accuracy_low"], test["accuracy_high"]),
         },
-        seconds=sum(stage.read_seconds(stage.seconds_file(name)).values()) or None,
+        seconds=sum(stage.read_seconds(stage.seconds_file(name, baseline)).values()) or None,
     )
+
+
+def _belongs_together(rev: str) -> bool:
+    """Whether the results of a revision are those of its settings, as its dvc.lock has them."""
+    if rev == revisions.WORKSPACE:
+        return contents.fits_lock(Path())
+    with tempfile.TemporaryDirectory() as aside:
+        revisions.export(rev, Path(aside), "params.yaml", "dvc.lock", "reports")
+        return contents.fits_lock(Path(aside))
 
 
 def varying(trials: Sequence[Trial]) -> list[str]:
@@ -113,12 +131,16 @@ def varying(trials: Sequence[Trial]) -> list[str]:
 def ranked(trials: Sequence[Trial]) -> list[list[Trial]]:
     """Trials grouped where nothing but the seed differs; the best mean accuracy on validation comes first.
 
-    Nothing is chosen on the test photos. A lower loss on validation decides between equal accuracies.
+    Nothing is chosen on the test photos. A lower loss on validation decides between equal accuracies. Trials of one
+    seed, of other code or another machine, are kept apart.
     """
     groups: dict[str, list[Trial]] = {}
+    met: Counter[str] = Counter()
     for trial in trials:
-        rest = {key: value for key, value in trial.settings.items() if key != SEED}
-        groups.setdefault(f"{trial.commit} {sorted(rest.items())}", []).append(trial)
+        rest = sorted((key, str(value)) for key, value in trial.settings.items() if key != SEED)
+        same = f"{trial.commit} {rest} {trial.settings[SEED]}"
+        groups.setdefault(f"{trial.commit} {rest} {met[same]}", []).append(trial)
+        met[same] += 1
     for group in groups.values():
         group.sort(key=lambda trial: int(trial.settings[SEED]))
     return sorted(

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+RECORDING = 60  # seconds for the results of evaluate; 3 are usual
 PATIENCE = 15  # seconds that a stage waits at its end for the store to take what is left
 
 
@@ -70,6 +71,11 @@ def followed(stage: str) -> Iterator[Follower]:
 
 def record_results() -> None:
     """Bring the runs of this folder's experiment up to its files: test results, figures, model."""
-    done = subprocess.run([sys.executable, "src/record.py", "--here"], stdin=subprocess.DEVNULL, check=False)
-    if done.returncode:
+    process = subprocess.Popen([sys.executable, "src/record.py", "--here"], stdin=subprocess.DEVNULL)
+    try:
+        failed = process.wait(RECORDING)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        failed = 1
+    if failed:
         print("warning: MLflow lacks results of this experiment; `make record` adds them", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -21,6 +22,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # we retry oursel
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
 
 SQLITE = "sqlite:///"  # and a path
+_PASSWORD = re.compile(r"//[^/\s]+@")  # in an address
 VIEW = "results"  # name of the columns that the UI shows; MLflow keeps such a view in a tag of the experiment
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 
@@ -32,7 +34,16 @@ def is_local() -> bool:
 
 def uri() -> str:
     """Address of the store."""
-    return f"{SQLITE}{main_workspace() / 'mlflow.db'}" if is_local() else os.environ["MLFLOW_TRACKING_URI"]
+    named = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+    if not named.startswith(SQLITE):
+        return named
+    # a relative path would lie in the folder of a temporary experiment, and be deleted with it
+    return f"{SQLITE}{main_workspace() / named.removeprefix(SQLITE)}"
+
+
+def shown() -> str:
+    """Address of the store as people may see it: without a user name or password."""
+    return _PASSWORD.sub("//", uri())
 
 
 @contextmanager
@@ -48,7 +59,7 @@ def one_at_a_time() -> Iterator[None]:
 
 def one_line(error: BaseException) -> str:
     """An error of the store's driver, short enough for a terminal."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return _PASSWORD.sub("//", " ".join(str(error).split()))[:300] or type(error).__name__
 
 
 class Store:
@@ -122,7 +133,7 @@ def opened(kind: type[S]) -> Iterator[S]:
                 f"it was written by another version of MLflow than {version('mlflow')}: `mlflow db upgrade` brings an "
             )
             text += "older one up to date, a newer one needs that MLflow"
-        raise UserError(f"MLflow store {uri()}: {text}") from None
+        raise UserError(f"MLflow store {shown()}: {text}") from None
 
 
 def _check(database: Path) -> None:
@@ -143,6 +154,6 @@ def _follow_a_move(database: Path) -> None:
             if table in tables:
                 connection.execute(
                     f"UPDATE {table} SET {column} = ? || substr({column}, instr({column}, '/mlartifacts/') + 12) "
-                    f"WHERE {column} LIKE 'file:///%/mlartifacts/%' AND {column} NOT LIKE ? || '/%'",
-                    (beside, beside),
+                    f"WHERE {column} LIKE 'file:///%/mlartifacts/%' AND substr({column}, 1, length(?)) <> ?",
+                    (beside, f"{beside}/", f"{beside}/"),
                 )
