@@ -62,15 +62,14 @@ class Clone:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", message)
 
-    def copy(self, folder: Path) -> Clone:
-        """A copy in an empty folder, as committed, without an MLflow store."""
+    def copy(self, folder: Path, *, store: bool = False) -> Clone:
+        """A copy in an empty or new folder, as committed; with the MLflow store or without."""
         subprocess.run(["cp", "-r", f"{self.folder}/.", str(folder)], check=True)
         other = object.__new__(Clone)
         other.folder, other.environment = folder, dict(self.environment)
         other.run("git", "checkout", "--quiet", "--force", "HEAD")
-        for name in ("mlflow.db", "mlartifacts"):
-            if (folder / name).exists():
-                other.run("rm", "-r", name)
+        if not store:
+            other.run("rm", "-rf", "mlflow.db", "mlartifacts")
         return other
 
     @contextmanager
@@ -83,7 +82,7 @@ class Clone:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = str(free.getsockname()[1])
-        log = self.folder / f"server {port}.log"
+        log = self.folder.parent / f"server {port}.log"
         with open(log, "w") as output:
             process = subprocess.Popen(
                 [word.replace("PORT", port) for word in command], cwd=self.folder, stdout=output,
@@ -117,7 +116,10 @@ def answers(url: str) -> bool:
 
 @pytest.fixture(scope="session")
 def demo_clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone in a folder with a space in its name, after `dvc repro` of the demo settings; committed."""
+    """A clone in a folder with a space in its name, after `dvc repro` of the demo settings; committed.
+
+    All tests share it and leave its workspace as it is: one that changes something takes a copy.
+    """
     clone = Clone(tmp_path_factory.mktemp("a clone") / "with space")
     clone.run("python", "src/params.py", "params.yaml", "+experiment=demo")
     clone.first_output = clone.run("dvc", "repro")  # type: ignore[attr-defined]

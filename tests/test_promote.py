@@ -81,11 +81,12 @@ def test_what_cannot_be_compared_is_said(other: str, message: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def candidates(demo_clone: Clone) -> Clone:
+def candidates(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """The demo with an equal experiment and a worse one, whose threshold calls nothing the second class."""
+    clone = demo_clone.copy(tmp_path_factory.mktemp("candidates") / "a clone", store=True)
     for name, change in (("equal", "evaluate.calibration_bins=5"), ("worse", "evaluate.threshold=0.999999")):
-        demo_clone.run("dvc", "exp", "run", "--temp", "--name", name, *DEMO, "-S", change)
-    return demo_clone
+        clone.run("dvc", "exp", "run", "--temp", "--name", name, *DEMO, "-S", change)
+    return clone
 
 
 def test_the_first_becomes_champion_and_an_equal_one_follows_but_no_worse_one(candidates: Clone) -> None:

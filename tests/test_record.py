@@ -58,17 +58,18 @@ KEPT = {
 
 
 @pytest.fixture(scope="module")
-def swept(demo_clone: Clone) -> Clone:
+def swept(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """The demo after one experiment of each kind."""
-    demo_clone.run("dvc", "exp", "run", "--temp", "--name", "aside", *DEMO, "-S", "finetune.fine_tune_at=6")
-    demo_clone.run("dvc", "exp", "run", "--queue", "--name", "q", *DEMO, "-S", "finetune.learning_rate=0.002,0.003")
-    demo_clone.run("dvc", "queue", "start", "-j", "2")
+    clone = demo_clone.copy(tmp_path_factory.mktemp("swept") / "a clone", store=True)
+    clone.run("dvc", "exp", "run", "--temp", "--name", "aside", *DEMO, "-S", "finetune.fine_tune_at=6")
+    clone.run("dvc", "exp", "run", "--queue", "--name", "q", *DEMO, "-S", "finetune.learning_rate=0.002,0.003")
+    clone.run("dvc", "queue", "start", "-j", "2")
     deadline = time.monotonic() + 240
-    while demo_clone.run("dvc", "queue", "status").count("Success") < 2:
-        assert time.monotonic() < deadline, demo_clone.run("dvc", "queue", "status")
+    while clone.run("dvc", "queue", "status").count("Success") < 2:
+        assert time.monotonic() < deadline, clone.run("dvc", "queue", "status")
         time.sleep(3)
-    demo_clone.run("dvc", "exp", "run", "--name", "inside", *DEMO, "-S", "finetune.fine_tune_at=8")
-    return demo_clone
+    clone.run("dvc", "exp", "run", "--name", "inside", *DEMO, "-S", "finetune.fine_tune_at=8")
+    return clone
 
 
 NAMES = ["aside", "q-1", "q-2", "inside"]
@@ -112,9 +113,9 @@ def test_a_store_made_anew_equals_the_one_written_live(swept: Clone) -> None:
 def test_what_the_run_cache_restored_is_recorded(swept: Clone) -> None:
     said = swept.run("dvc", "exp", "run", "--temp", "--name", "again", *DEMO, "-S", "finetune.fine_tune_at=6")
     assert swept.stages_run(said) == []
-    client = store_of(swept.folder)
+    client = store_of(f"{swept.folder}/.")
     assert runs(client, stage="finetune", dvc_experiment="again") == []
-    assert "again finetune: run, 13 epochs, 11 files, model, test results" in swept.run("python", "src/record.py")
+    assert "again finetune: run, 13 epochs, 10 files, model, test results" in swept.run("python", "src/record.py")
     again, first = (runs(client, stage="finetune", dvc_experiment=name)[0] for name in ("again", "aside"))
     assert again.data.metrics == first.data.metrics
 
@@ -124,12 +125,15 @@ def test_an_experiment_pulled_from_a_remote_is_recorded(swept: Clone, tmp_path: 
     swept.run("git", "push", "--quiet", str(tmp_path / "shared.git"), "main")
     swept.run("dvc", "remote", "add", "--local", "--default", "--force", "shared", str(tmp_path / "cache"))
     swept.run("dvc", "exp", "push", str(tmp_path / "shared.git"), "aside")
-    subprocess.run(["git", "clone", "--quiet", str(tmp_path / "shared.git"), str(tmp_path / "other")], check=True)
+    subprocess.run(
+        ["git", "clone", "--quiet", "--branch", "main", str(tmp_path / "shared.git"), str(tmp_path / "other")],
+        check=True,
+    )
     other = object.__new__(Clone)
     other.folder, other.environment = tmp_path / "other", swept.environment
     other.run("dvc", "remote", "add", "--local", "--default", "shared", str(tmp_path / "cache"))
     other.run("dvc", "exp", "pull", "origin", "aside")
-    assert "aside finetune: run, 13 epochs, 11 files, model, test results" in other.run(
+    assert "aside finetune: run, 13 epochs, 10 files, model, test results" in other.run(
         "python", "src/record.py", "aside"
     )
     theirs, ours = (

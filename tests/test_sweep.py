@@ -14,13 +14,14 @@ import sweep
 
 
 @pytest.fixture(scope="module")
-def clone(demo_clone: Clone) -> Clone:
-    (demo_clone.folder / "conf/sweep/small.yaml").write_text(
+def clone(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    clone = demo_clone.copy(tmp_path_factory.mktemp("sweep") / "a clone")
+    (clone.folder / "conf/sweep/small.yaml").write_text(
         "- [+experiment=demo]\n- [+experiment=demo, 'finetune.fine_tune_at=10,11']\n"
         "- [+experiment=demo, data=cats_and_dogs, data.url=null]\n"
     )
-    demo_clone.commit("a recipe")
-    return demo_clone
+    clone.commit("a recipe")
+    return clone
 
 
 @pytest.fixture
