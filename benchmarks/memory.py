@@ -1,6 +1,6 @@
 """Peak memory of featurize, train_frozen and finetune against the number of photos: drawn ones, 1, 4 and 16 times.
 
-    python benchmarks/memory.py        about ten minutes on two cores
+    python benchmarks/memory.py        about three minutes on two cores
 
 Memory is what the kernel cannot take back (RssAnon in /proc, sampled); pages of mapped feature files are a cache.
 Writes benchmarks/memory.json and memory.png.
@@ -82,6 +82,7 @@ def draw(result: dict[str, object], path: Path) -> None:
         axis.set(xscale="log", xlabel="training photos (drawn)", ylabel="peak memory in MB", title="Peak memory")
         axis.set_ylim(bottom=0)
         axis.set_xticks(result["training_photos"], result["training_photos"])
+        axis.minorticks_off()
         axis.legend(frameon=False)
 
 
