@@ -13,6 +13,7 @@ import pytest
 from conftest import ROOT, STAGES
 
 from transfer_learning import settings
+from transfer_learning.declared import UndeclaredParamError
 from transfer_learning.errors import UserError
 
 DEFAULTS = settings.read_yaml(ROOT / "params.yaml")
@@ -96,7 +97,7 @@ def test_a_stage_cannot_read_what_it_does_not_declare() -> None:
     assert finetune.finetune.fine_tune_at == 100
     assert finetune.model.dropout == 0.2
     for read in (lambda: finetune.train_frozen, lambda: finetune.model.url, lambda: finetune.data):
-        with pytest.raises(settings.UndeclaredParamError, match="stage finetune reads"):
+        with pytest.raises(UndeclaredParamError, match="stage finetune reads"):
             read()
 
 

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from transfer_learning.backbones import BACKBONES
+from transfer_learning.declared import Declared
 from transfer_learning.errors import UserError
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -159,28 +160,6 @@ class Settings(Section):
 UNIONS = {"data": "kind", "model": "name"}  # sections of several kinds, and the key that tells which
 
 
-class UndeclaredParamError(RuntimeError):
-    """A stage reads a setting that dvc.yaml does not list under its params: DVC would not notice its change."""
-
-
-class _Declared:
-    """The part of the settings that a stage declares; reading anything else raises UndeclaredParamError."""
-
-    def __init__(self, section: BaseModel, declared: set[str], stage: str, prefix: str = "") -> None:
-        self._parts = section, declared, stage, prefix
-
-    def __getattr__(self, name: str) -> Any:
-        section, declared, stage, prefix = self._parts
-        path = prefix + name
-        value = getattr(section, name)
-        parents = {path[:i] for i, letter in enumerate(path) if letter == "."} | {path}
-        if parents & declared:
-            return value
-        if any(entry.startswith(path + ".") for entry in declared):
-            return _Declared(value, declared, stage, path + ".")
-        raise UndeclaredParamError(f"stage {stage} reads {path}, which dvc.yaml does not list under its params")
-
-
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file of settings the way Hydra does: `1e-05` is a number, not text as for PyYAML."""
     try:
@@ -250,7 +229,7 @@ def load(stage: str, folder: Path = Path()) -> Settings:
     """
     settings = check(read_yaml(folder / "params.yaml"))
     declared = set(read_yaml(folder / "dvc.yaml")["stages"][stage]["params"])
-    return cast(Settings, _Declared(settings, declared, stage))
+    return cast(Settings, Declared(settings, declared, stage))
 
 
 def flat(folder: Path = Path()) -> dict[str, Any]:
