@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from transfer_learning import caveats, live, stage, weights
-from transfer_learning.runtime import setup
+from transfer_learning.runtime import setup, slices
 from transfer_learning.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -23,11 +23,22 @@ if TYPE_CHECKING:
 RAW = Path("data/raw")
 TUNED = Path("models/finetuned.weights.h5")
 TEST = Path("reports/test")
-BATCH = 64
 
 
 def main() -> None:
     settings = load("evaluate")
+    with live.recorded_after():
+        metrics = evaluate(settings)
+    for caveat in caveats.caveats((TEST / "predictions.csv").read_text()):
+        print(f"warning: {caveat}", file=sys.stderr)
+    print(
+        f"test accuracy {metrics['accuracy']:.1%}: {metrics['correct']} of {metrics['photos']} photos, "
+        f"{settings.evaluate.confidence:.0%} interval {metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}"
+    )
+
+
+def evaluate(settings: Settings) -> dict[str, Any]:
+    """Write the whole model, what it makes of the test photos, and the figures; returns the test metrics."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
     from transfer_learning import backbone, classifier, evaluation, features, photos
 
@@ -38,8 +49,7 @@ def main() -> None:
     test = parts["test"]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         test_photos = photos.load_batch([RAW / path for path in test.paths], size=size, pool=pool)
-    batches = [test_photos[start : start + BATCH] for start in range(0, len(test_photos), BATCH)]
-    probabilities = np.concatenate([model.predict_on_batch(batch) for batch in batches])[:, 0]  # (n,)
+    probabilities = classifier.predict(model, test_photos, threads=slices())  # (n,)
     unsure = test_photos[np.argsort(np.abs(probabilities - 0.5), kind="stable")[:8]]  # where a difference shows most
     largest = classifier.difference_of_parts(base, settings.model.boundary, model, unsure)
     if largest > 0.02:  # float16 storage moves a probability by about 0.001
@@ -59,13 +69,7 @@ def main() -> None:
     _draw_test(test.labels, probabilities, predicted, classes, test_photos, metrics, settings)
     _draw_training(base, settings)
     _draw_data(parts["train"], classes, settings)
-    live.record_results()
-    for caveat in caveats.caveats((TEST / "predictions.csv").read_text()):
-        print(f"warning: {caveat}", file=sys.stderr)
-    print(
-        f"test accuracy {metrics['accuracy']:.1%}: {metrics['correct']} of {metrics['photos']} photos, "
-        f"{settings.evaluate.confidence:.0%} interval {metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}"
-    )
+    return metrics
 
 
 def _write_predictions(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from transfer_learning import checkpoint, live, stage, weights
 from transfer_learning.backbones import BACKBONES
-from transfer_learning.runtime import setup
+from transfer_learning.runtime import setup, slices
 from transfer_learning.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def train(settings: Settings, follower: live.Follower) -> None:
         fine_tune_at=at,
         dropout=settings.model.dropout,
         seed=settings.seed,
+        slices=slices(),
     )
     backbone.set_weights([model.get_layer(classifier.HEAD)], weights.read(Path("models/frozen.weights.h5")))
     training.compile_model(model, keras.optimizers.RMSprop(settings.finetune.learning_rate))

@@ -2,7 +2,8 @@
 
     python src/record.py            the workspace and every experiment of the checked-out commit
     python src/record.py NAME ...   these experiments, of whatever commit
-    python src/record.py --here     the experiment that DVC is running in this folder (the evaluate stage calls it)
+    python src/record.py --here     the experiment that DVC is running in this folder, when standard input says that its
+                                    results are there (the evaluate stage starts it)
 
 What is there already is left alone, so it can run as often as one likes. Runs whose process is gone are closed.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +37,8 @@ def main() -> None:
     if arguments.here:
         name, baseline = revisions.current()
         with store.opened(recording.Recorder) as recorder:
-            record(recorder, Path(), name, baseline, here=True)
+            if sys.stdin.readline():  # else the stage has failed
+                record(recorder, Path(), name, baseline, here=True)
         return
     chosen = [revisions.experiment(name) for name in arguments.names] or revisions.experiments(revisions.head())
     with store.opened(recording.Recorder) as recorder:

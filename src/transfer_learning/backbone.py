@@ -67,21 +67,6 @@ def top(base: keras.Model, boundary: str) -> keras.Model:
     return keras.Model(base.get_layer(boundary).output, base.output, name="top")
 
 
-class InferenceMode(keras.layers.Layer):
-    """Call a network in inference mode even while what surrounds it trains.
-
-    `network(x, training=False)` within a functional model, the tutorial's way, does not do this in Keras 3.15: during
-    `fit` the outer model's training=True replaces it, and batch normalisation uses and updates batch statistics.
-    """
-
-    def __init__(self, network: keras.Model) -> None:
-        super().__init__()
-        self.network = network
-
-    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        return self.network(inputs, training=False)
-
-
 def freeze_below(base: keras.Model, fine_tune_at: int) -> None:
     """Make the layers from index `fine_tune_at` on trainable and no other, as the tutorial counts them."""
     base.trainable = True

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from transfer_learning import backbone
+from transfer_learning import backbone, folding
 from transfer_learning.stage import written_aside
 from transfer_learning.weights import Weights
 
 HEAD = "head"
+BATCH = 8  # photos whose activations are in memory at a time, for each thread
 EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 
 
@@ -39,18 +42,21 @@ def head_weights(model: keras.Model) -> Weights:
 
 
 def trainable_top(
-    base: keras.Model, boundary: str | None, *, fine_tune_at: int, dropout: float, seed: int
+    base: keras.Model, boundary: str | None, *, fine_tune_at: int, dropout: float, seed: int, slices: int = 1
 ) -> keras.Model:
     """Build what fine-tuning trains: from the boundary (or, with None, from photos in [0, 255]) to logits (n, 1).
 
-    Layers from `fine_tune_at` on and the head are trainable. Batch normalisation keeps its
-    statistics, while its scale and offset train, as the tutorial advises.
+    Layers from `fine_tune_at` on and the head are trainable; the others are constants with the weights they have now.
+    Batch normalisation keeps its statistics, while its scale and offset train, as the tutorial advises.
+
+    Args:
+        slices: parts of a batch that are computed side by side.
     """
     backbone.freeze_below(base, fine_tune_at)
     part = base if boundary is None else backbone.top(base, boundary)
     inputs = keras.Input(part.input_shape[1:])
     x = backbone.preprocess(inputs) if boundary is None else inputs
-    x = backbone.InferenceMode(part)(x)
+    x = folding.InferenceMode(part, slices=slices)(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dropout(dropout, seed=seed)(x)
     return keras.Model(inputs, keras.layers.Dense(1, name=HEAD)(x), name="trainable_top")
@@ -69,6 +75,22 @@ def whole(base: keras.Model, weights: Weights) -> keras.Model:
     model = keras.Model(photos, keras.layers.Dense(1, activation="sigmoid", name=HEAD)(x), name="classifier")
     backbone.set_weights([*base.layers, model.get_layer(HEAD)], weights)
     return model
+
+
+def predict(model: keras.Model, photos: np.ndarray, *, threads: int = 1) -> np.ndarray:
+    """Probabilities (n,) float32 of class 1 for photos (n, size, size, 3) uint8, by the whole model as it is.
+
+    Args:
+        threads: batches that are computed side by side.
+    """
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *photos.shape[1:]), photos.dtype)])
+    def probabilities(batch: tf.Tensor) -> tf.Tensor:
+        return model(batch, training=False)
+
+    batches = [photos[start : start + BATCH] for start in range(0, len(photos), BATCH)]
+    with ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(probabilities, batches)))[:, 0]
 
 
 def difference_of_parts(base: keras.Model, boundary: str, model: keras.Model, photos: np.ndarray) -> float:

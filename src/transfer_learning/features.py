@@ -15,7 +15,9 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,10 +28,14 @@ from tqdm import tqdm
 from transfer_learning import augment
 from transfer_learning.backbone import preprocess, stem, top
 from transfer_learning.errors import UserError
+from transfer_learning.folding import InferenceMode
 from transfer_learning.photos import load_batch
+from transfer_learning.runtime import slices
 from transfer_learning.stage import check_space, remove, written_aside
 
 CHUNK = 32  # photos in memory at a time
+AT_ONCE = 8  # of them in one call of the network: what a layer gives still fits the cache when the next one takes it
+KINDS = ("activations", "pooled")
 PROGRESS = "progress.json"  # while it is being computed
 
 
@@ -41,17 +47,32 @@ class Part:
     labels: np.ndarray
 
 
+class Stored:
+    """An array on disk, read row by row with NumPy's indexing.
+
+    It is mapped anew for each read: what was read counts as this process's memory as long as it is mapped.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        array = np.load(path, mmap_mode="r")
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return np.array(np.load(self.path, mmap_mode="r")[rows])
+
+
 @dataclass(frozen=True)
 class Features:
-    """Stored features of one part, mapped from disk; shapes as in the module's docstring."""
+    """Features of one part; shapes as in the module's docstring."""
 
-    activations: np.ndarray
-    pooled: np.ndarray
+    activations: Stored
+    pooled: Stored
     labels: np.ndarray
 
     @property
     def views(self) -> int:
-        return len(self.pooled)
+        return self.pooled.shape[0]
 
 
 def read_split(path: Path) -> tuple[list[str], dict[str, Part]]:
@@ -66,8 +87,9 @@ def read_split(path: Path) -> tuple[list[str], dict[str, Part]]:
 
 
 def read(folder: Path, part: str) -> Features:
-    """Open the features of `train` or `validation` without loading them."""
-    return Features(*(np.load(folder / f"{part}_{kind}.npy", mmap_mode="r") for kind in Features.__dataclass_fields__))
+    """Open the features of `train` or `validation`."""
+    activations, pooled = (Stored(folder / f"{part}_{kind}.npy") for kind in KINDS)
+    return Features(activations, pooled, np.load(folder / f"{part}_labels.npy"))
 
 
 def bytes_needed(base: keras.Model, boundary: str, *, train: int, validation: int, views: int) -> int:
@@ -122,13 +144,13 @@ def _read_progress(folder: Path) -> dict[str, int]:
 
 
 def _transform_batch(base: keras.Model, boundary: str) -> Callable[[np.ndarray, np.ndarray], tuple[tf.Tensor, ...]]:
-    lower, upper = stem(base, boundary), top(base, boundary)
+    base.trainable = False
+    lower, upper = InferenceMode(stem(base, boundary)), InferenceMode(top(base, boundary))
 
     @tf.function(reduce_retracing=True)
     def transform(photos: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        inner = lower(preprocess(augment.apply(photos, rows)), training=False)  # (n, h, w, c)
-        pooled = tf.reduce_mean(upper(inner, training=False), axis=(1, 2))  # (n, channels)
-        return inner, pooled
+        inner = lower(preprocess(augment.apply(photos, rows)))  # (n, h, w, c)
+        return inner, tf.reduce_mean(upper(inner), axis=(1, 2))  # (n, channels)
 
     return transform
 
@@ -146,36 +168,57 @@ def _compute_part(
     views, photos = transforms.shape[:2]
     shape = base.get_layer(boundary).output.shape[1:]
     done = _read_progress(prefix.parent).get(prefix.name, 0)
-    activations = _array(f"{prefix}_activations.npy", (views, photos, *shape), np.float16, new=not done)
-    pooled = _array(f"{prefix}_pooled.npy", (views, photos, base.output.shape[-1]), np.float32, new=not done)
+    if not done:
+        _reserve(f"{prefix}_activations.npy", (views, photos, *shape), np.float16)
+        _reserve(f"{prefix}_pooled.npy", (views, photos, base.output.shape[-1]), np.float32)
     np.save(f"{prefix}_labels.npy", part.labels)
-    with tqdm(desc=f"featurize {prefix.name}", total=views * photos, initial=views * done, unit="photo") as bar:
+    bar = tqdm(desc=f"featurize {prefix.name}", total=views * photos, initial=views * done, unit="photo")
+    with bar, ThreadPoolExecutor(slices()) as pool:
         for start, chunk in _chunks(part.paths, raw, size, done):
-            chosen = slice(start, start + len(chunk))
-            for view in range(views):
-                inner, vectors = transform_batch(chunk, transforms[view, chosen])
-                activations[view, chosen], pooled[view, chosen] = inner.numpy(), vectors.numpy()
-                bar.update(len(chunk))
-            if not np.isfinite(activations[:, chosen]).all():
+            rows = slice(start, start + len(chunk))
+            if not _compute_chunk(chunk, transforms[:, rows], rows, prefix, transform_batch, pool):
                 raise UserError(f"activations at {boundary} do not fit float16 (over 65,504): choose another boundary")
-            activations.flush()
-            pooled.flush()
-            progress = _read_progress(prefix.parent) | {prefix.name: chosen.stop}
+            progress = _read_progress(prefix.parent) | {prefix.name: rows.stop}
             with written_aside(prefix.parent / PROGRESS) as aside:
                 aside.write_text(json.dumps(progress))
+            bar.update(views * len(chunk))
 
 
-def _array(path: str, shape: tuple[int, ...], dtype: type, *, new: bool) -> np.memmap:
-    """Map an array on disk, a new one with all its space reserved: a full disk is an error now and no crash later."""
-    array = np.lib.format.open_memmap(path, mode="w+" if new else "r+", dtype=dtype, shape=shape)
-    if new and hasattr(os, "posix_fallocate"):  # not on macOS
+def _compute_chunk(
+    chunk: np.ndarray,
+    transforms: np.ndarray,
+    rows: slice,
+    prefix: Path,
+    transform_batch: Callable[[np.ndarray, np.ndarray], tuple[tf.Tensor, ...]],
+    pool: ThreadPoolExecutor,
+) -> bool:
+    """Write all views of a chunk of photos into `rows` of the arrays; whether the activations fit float16."""
+    # mapped anew for each chunk: pages that were written count as this process's memory as long as they are mapped
+    activations, pooled = (np.load(f"{prefix}_{kind}.npy", mmap_mode="r+")[:, rows] for kind in KINDS)
+
+    def compute(task: tuple[int, int]) -> None:
+        view, start = task
+        part = slice(start, start + AT_ONCE)
+        inner, vectors = transform_batch(chunk[part], transforms[view, part])
+        activations[view, part], pooled[view, part] = inner.numpy(), vectors.numpy()
+
+    # views and parts of the chunk side by side, each on a core of its own
+    list(pool.map(compute, product(range(len(transforms)), range(0, len(chunk), AT_ONCE))))
+    activations.flush()
+    pooled.flush()
+    return bool(np.isfinite(activations).all())
+
+
+def _reserve(path: str, shape: tuple[int, ...], dtype: type) -> None:
+    """Make an array on disk with all its space reserved: a full disk is an error now and no crash later."""
+    np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
         try:
             with open(path, "r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, os.path.getsize(path))
         except OSError:
             os.unlink(path)
             raise
-    return array
 
 
 def _chunks(paths: list[Path], raw: Path, size: int, done: int) -> Iterator[tuple[int, np.ndarray]]:

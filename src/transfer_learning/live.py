@@ -69,13 +69,19 @@ def followed(stage: str) -> Iterator[Follower]:
         follower.end(status)
 
 
-def record_results() -> None:
-    """Bring the runs of this folder's experiment up to its files: test results, figures, model."""
-    process = subprocess.Popen([sys.executable, "src/record.py", "--here"], stdin=subprocess.DEVNULL)
+@contextmanager
+def recorded_after() -> Iterator[None]:
+    """Bring the runs of this folder's experiment up to its files when the work in here is done: test results, figures,
+    model. The process that does it starts now, so that it is ready then."""
+    command = [sys.executable, "src/record.py", "--here"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    assert process.stdin
     try:
-        failed = process.wait(RECORDING)
+        yield
+        process.communicate(b"done\n", RECORDING)
     except subprocess.TimeoutExpired:
         process.kill()
-        failed = 1
-    if failed:
+    finally:
+        process.stdin.close()  # without a word before, nothing is recorded
+    if process.wait():
         print("warning: MLflow lacks results of this experiment; `make record` adds them", file=sys.stderr)

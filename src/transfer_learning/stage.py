@@ -57,7 +57,8 @@ def run(name: str, work: Callable[[], None]) -> None:
         if error.errno not in DISK_FULL:
             raise
         _fail(f"{name}: the disk of {Path.cwd()} is full: make room and run again")
-    _write_seconds(name, time.monotonic() - started)
+    if name in STAGES:
+        _write_seconds(name, time.monotonic() - started)
 
 
 @contextmanager

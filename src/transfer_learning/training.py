@@ -14,12 +14,12 @@ import tensorflow as tf
 
 from transfer_learning import augment, checkpoint
 from transfer_learning.errors import UserError
-from transfer_learning.features import Part
+from transfer_learning.features import Part, Stored
 from transfer_learning.photos import load_batch
 from transfer_learning.stage import written_aside
 
 COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-VALIDATION_BATCH = 64
+VALIDATION_BATCH = 400
 
 Batch = Callable[[int, np.ndarray], np.ndarray]  # (view, indices) to inputs of the model
 
@@ -33,8 +33,8 @@ def compile_model(model: keras.Model, optimizer: keras.Optimizer) -> None:
     )
 
 
-def from_array(array: np.ndarray) -> Batch:
-    """Batches from stored features (views, n, ...), read row by row from disk."""
+def from_array(array: np.ndarray | Stored) -> Batch:
+    """Batches from features (views, n, ...)."""
     return lambda view, indices: np.asarray(array[view, indices], np.float32)
 
 
@@ -68,7 +68,10 @@ def dataset(batch: Batch, labels: np.ndarray, *, view: int, order: np.ndarray, b
 
     signature = (tf.TensorSpec((None, *first.shape[1:]), tf.float32), tf.TensorSpec((None, 1), tf.float32))
     passes = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    return passes.apply(tf.data.experimental.assert_cardinality(-(-len(order) // batch_size))).prefetch(2)
+    passes = passes.apply(tf.data.experimental.assert_cardinality(-(-len(order) // batch_size))).prefetch(2)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return passes.with_options(options)
 
 
 def train(

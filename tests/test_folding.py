@@ -1,0 +1,134 @@
+"""Folding: against the plain Keras network as the reference, for outputs, gradients and training steps."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from transfer_learning import backbone, classifier, folding, training
+
+APPLICATIONS = {
+    "mobilenet_v2": keras.applications.MobileNetV2,
+    "mobilenet_v3_small": keras.applications.MobileNetV3Small,
+    "efficientnet_v2_b0": keras.applications.EfficientNetV2B0,
+    "resnet50_v2": keras.applications.ResNet50V2,
+    "densenet121": keras.applications.DenseNet121,
+}
+
+
+def with_random_weights(model: keras.Model, seed: int = 0) -> keras.Model:
+    """Give every weight of normalisation layers a value that matters; Keras starts them at the identity."""
+    generator = np.random.default_rng(seed)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            for weight in layer.weights:
+                low, high = (0.5, 1.5) if weight.name in ("gamma", "moving_variance") else (-0.3, 0.3)
+                weight.assign(generator.uniform(low, high, weight.shape))
+    return model
+
+
+def photos(n: int, size: int) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-1, 1, (n, size, size, 3)).astype(np.float32)
+
+
+def small(**options: object) -> keras.Model:
+    """One convolution whose output the next layer and another one want, one depthwise, one without normalisation."""
+    inputs = keras.Input((8, 8, 3))
+    x = shared = keras.layers.Conv2D(4, 3, padding="same", **options)(inputs)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same", use_bias=True)(x)
+    x = keras.layers.BatchNormalization(scale=False)(x)
+    x = keras.layers.Conv2D(4, 1, name="pointwise")(x)
+    x = keras.layers.BatchNormalization(center=False)(x)
+    x = keras.layers.Add()([x, shared])
+    return with_random_weights(keras.Model(inputs, keras.layers.Conv2D(2, 1)(x)))
+
+
+@pytest.mark.parametrize("name", list(APPLICATIONS))
+def test_folded_backbone_gives_what_keras_gives(name: str) -> None:
+    keras.utils.set_random_seed(1)
+    network = with_random_weights(APPLICATIONS[name](input_shape=(64, 64, 3), include_top=False, weights=None))
+    built, folded = folding.fold(network)
+    before = [
+        layer.input._keras_history.operation
+        for layer in network.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    assert len(folded) == sum(isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D) for layer in before)
+    assert len(folded) > 30
+    expected = np.asarray(network(photos(2, 64), training=False))
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(built(photos(2, 64), training=False) / scale, expected / scale, atol=3e-5)
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+def test_every_kind_of_pair_is_folded_and_what_else_wants_the_convolution_gets_it(strides: int) -> None:
+    network = small() if strides == 1 else small(activation="relu")  # which cannot be folded
+    built, folded = folding.fold(network)
+    assert len(folded) == (3 if strides == 1 else 2)
+    np.testing.assert_allclose(built(photos(3, 8)), network(photos(3, 8), training=False), atol=1e-5)
+
+
+def test_gradients_equal_those_of_the_plain_network() -> None:
+    network = small()
+    layer = folding.InferenceMode(network, slices=2)
+    weights = [weight.value for weight in network.trainable_weights]
+    found = []
+    for function in (lambda x: network(x, training=False), layer):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(function(photos(5, 8)) ** 2)
+        found.append(tape.gradient(loss, weights))
+    for plain, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-6)
+    assert {weight.path for weight in layer.trainable_weights} == {weight.path for weight in network.trainable_weights}
+
+
+def test_training_gives_the_weights_of_plain_keras() -> None:
+    """Three steps of MobileNetV2 from layer 100 on against the plain layers in inference mode."""
+    inputs = np.random.default_rng(1).normal(size=(8, 4, 4, 64)).astype(np.float32)
+    labels = np.array([0, 1] * 4, np.float32)[:, None]
+    ends = []
+    for slices in (0, 1, 3):
+        keras.utils.set_random_seed(2)
+        base = with_random_weights(
+            keras.applications.MobileNetV2(input_shape=(64, 64, 3), include_top=False, weights=None)
+        )
+        model = classifier.trainable_top(
+            base, "block_6_project_BN", fine_tune_at=100, dropout=0.0, seed=0, slices=max(slices, 1)
+        )
+        model.get_layer(classifier.HEAD).kernel.assign(np.random.default_rng(3).normal(size=(1280, 1)))
+        if not slices:
+            model = plain(base, model.get_layer(classifier.HEAD))
+        training.compile_model(model, keras.optimizers.SGD(0.01))
+        for _ in range(3):
+            model.train_on_batch(inputs, labels)
+        ends.append(backbone.get_weights(base.layers))
+    for ours in ends[1:]:
+        for name, arrays in ends[0].items():
+            for expected, array in zip(arrays, ours[name], strict=True):
+                np.testing.assert_allclose(array, expected, rtol=2e-3, atol=2e-5, err_msg=name)
+
+
+def plain(base: keras.Model, head: keras.layers.Layer) -> keras.Model:
+    """The same model without folding, in inference mode."""
+
+    class Plain(keras.layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = backbone.top(base, "block_6_project_BN")
+
+        def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+            return self.network(inputs, training=False)
+
+    inputs = keras.Input((4, 4, 64))
+    return keras.Model(inputs, head(keras.layers.GlobalAveragePooling2D()(Plain()(inputs))))
+
+
+@pytest.mark.parametrize("n", [1, 3, 8])
+def test_slices_put_together_are_the_whole_batch(n: int) -> None:
+    rows = np.arange(n * 2, dtype=np.float32).reshape(n, 2)
+    squares, sums = folding.in_slices(lambda x, y: (x * x, x + y), rows, -rows, slices=4)
+    np.testing.assert_array_equal(squares, rows * rows)
+    np.testing.assert_array_equal(sums, np.zeros((n, 2)))
