@@ -7,7 +7,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 ENVIRONMENT := .venv/.from-lock
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-full lint format demo ui sweep leaderboard record promote params lock audit clean
+.PHONY: help repro test test-full bench lint format demo ui sweep leaderboard record promote params lock audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -28,6 +28,9 @@ test: $(ENVIRONMENT) lint  ## lint, types, tests
 
 test-full: repro lint  ## the same with tests on the real photos, after make repro
 	@python -m pytest -m ""
+
+bench: $(ENVIRONMENT)  ## time the experiment against the tutorial as a plain script: QUICK=1 for one epoch, SEEDS=5
+	@python benchmarks/bench.py $(if $(QUICK),--quick) $(if $(SEEDS),--seeds $(SEEDS))
 
 lint: $(ENVIRONMENT)  ## ruff and mypy
 	@ruff check .

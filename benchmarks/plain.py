@@ -98,9 +98,9 @@ figure.savefig(arguments.figure)
 print(
     json.dumps(
         {
-            "frozen_validation_accuracy": frozen["val_accuracy"][-1],
-            "validation_accuracy": tuned["val_accuracy"][-1],
-            "test_accuracy": tested["accuracy"],
+            "frozen_validation": frozen["val_accuracy"][-1],
+            "validation": tuned["val_accuracy"][-1],
+            "test": tested["accuracy"],
             "frozen_epoch_seconds": seconds_frozen / arguments.epochs,
             "fine_tuning_epoch_seconds": seconds_tuned / arguments.epochs,
         }
