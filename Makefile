@@ -7,7 +7,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 ENVIRONMENT := .venv/.from-lock
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-full bench lint format demo ui sweep leaderboard record promote params lock audit clean
+.PHONY: help repro test test-full bench lint format demo ui sweep leaderboard compare record promote params lock audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -56,6 +56,9 @@ sweep: $(ENVIRONMENT)  ## run a recipe of conf/sweep: NAME=fine_tune_at, JOBS=1
 
 leaderboard: $(ENVIRONMENT)  ## compare experiments in reports/leaderboard.md and .png: ALL=1 for those of every commit
 	@python src/leaderboard.py $(if $(ALL),--all)
+
+compare: $(ENVIRONMENT)  ## compare with a revision, BASE=main, into compare/: MERGE_BASE=1 for where HEAD left it
+	@python src/compare.py $(or $(BASE),main) $(if $(MERGE_BASE),--merge-base)
 
 record: $(ENVIRONMENT)  ## add to the MLflow store what DVC has and it lacks; NAMES="a b" for certain experiments
 	@python src/record.py $(NAMES)

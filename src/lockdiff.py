@@ -46,11 +46,10 @@ def read(name: str) -> tuple[lockfiles.Lock, lockfiles.Facts]:
     if Path(name).is_dir():
         texts = [path.read_text() if path.exists() else None for path in _files(Path(name))]
     else:
-        known = name in {one.name for one in revisions.experiments()}
-        commit = revisions.experiment(name).commit if known else name
+        commit = revisions.commit(name)
         texts = [revisions.text(commit, path.as_posix()) for path in _files(Path())]
     if texts[0] is None:
-        raise UserError(f"{name} is no folder, git revision or DVC experiment with a dvc.lock")
+        raise UserError(f"{name} has no dvc.lock")
     return yaml.safe_load(texts[0])["stages"], json.loads(texts[1] or "{}")
 
 

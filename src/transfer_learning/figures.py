@@ -83,16 +83,22 @@ def confusion(path: Path, labels: np.ndarray, predicted: np.ndarray, classes: Se
     """Counts of true against predicted class; labels and predicted are (n,) indices into `classes`."""
     counts = confusion_matrix(labels, predicted, labels=range(len(classes)))
     with drawing(path, figsize=(5.2, 4.6)) as (_, axis):
-        axis.imshow(counts, cmap="Blues", vmin=0)
-        axis.grid(False)
-        for (row, column), number in np.ndenumerate(counts):
-            share = number / max(counts[row].sum(), 1)
-            colour = "white" if number > counts.max() / 2 else "black"
-            axis.text(column, row, f"{number}\n{share:.1%}", ha="center", va="center", color=colour, fontsize=13)
-        ticks = range(len(classes))
-        axis.set_xticks(ticks, classes)
-        axis.set_yticks(ticks, classes, rotation=90, va="center")
-        axis.set(xlabel="predicted", ylabel="true", title=f"Confusion on {len(labels)} test photos")
+        draw_confusion(axis, counts, classes, peak=counts.max())
+        axis.set_title(f"Confusion on {len(labels)} test photos")
+
+
+def draw_confusion(axis: Any, counts: np.ndarray, classes: Sequence[str], *, peak: int) -> None:
+    """Draw counts (classes, classes), true by predicted, onto an axis; the darkest colour stands for `peak`."""
+    axis.imshow(counts, cmap="Blues", vmin=0, vmax=peak)
+    axis.grid(False)
+    for (row, column), number in np.ndenumerate(counts):
+        share = number / max(counts[row].sum(), 1)
+        colour = "white" if number > peak / 2 else "black"
+        axis.text(column, row, f"{number}\n{share:.1%}", ha="center", va="center", color=colour, fontsize=13)
+    ticks = range(len(classes))
+    axis.set_xticks(ticks, classes)
+    axis.set_yticks(ticks, classes, rotation=90, va="center")
+    axis.set(xlabel="predicted", ylabel="true")
 
 
 def roc(path: Path, labels: np.ndarray, probabilities: np.ndarray, area: float, positive: str) -> None:

@@ -36,6 +36,12 @@ class Difference:
 
 def first_difference(there: Lock, here: Lock, facts_there: Facts, facts_here: Facts) -> Difference | None:
     """Find the first stage, in the order of the DAG, that differs; None where all are the same."""
+    found = differences(there, here, facts_there, facts_here)
+    return next((one for one in found if one.outputs), found[0] if found else None)
+
+
+def differences(there: Lock, here: Lock, facts_there: Facts, facts_here: Facts) -> list[Difference]:
+    """All stages that differ, in the order of the DAG."""
     found = []
     for stage in STAGES:
         one, other = there.get(stage, {}), here.get(stage, {})
@@ -45,12 +51,12 @@ def first_difference(there: Lock, here: Lock, facts_there: Facts, facts_here: Fa
             stage,
             outputs=_changed(one.get("outs", []), other.get("outs", [])),
             inputs=_changed(one.get("deps", []), other.get("deps", [])),
-            settings=_unequal({"cmd": one.get("cmd")} | _params(one), {"cmd": other.get("cmd")} | _params(other)),
+            settings=unequal({"cmd": one.get("cmd")} | _params(one), {"cmd": other.get("cmd")} | _params(other)),
         )
         if stage in facts_there and stage in facts_here:
-            difference.facts = _unequal(facts_there[stage], facts_here[stage])
+            difference.facts = unequal(facts_there[stage], facts_here[stage])
         found.append(difference)
-    return next((one for one in found if one.outputs), found[0] if found else None)
+    return found
 
 
 def _changed(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> list[str]:
@@ -65,6 +71,7 @@ def _params(entry: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _unequal(one: dict[str, Any], other: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+def unequal(one: dict[str, Any], other: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Keys whose values differ, sorted, with both values; None where a side lacks one."""
     keys = sorted(one.keys() | other.keys())
     return [(key, one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)]

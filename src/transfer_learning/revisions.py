@@ -89,6 +89,41 @@ def experiment(name: str) -> Experiment:
     return max(found, key=lambda one: one.baseline == head())
 
 
+def commit(name: str) -> str:
+    """The commit of a git revision, or of a DVC experiment by its name.
+
+    Raises:
+        UserError: there is none; says what may bring it.
+    """
+    found = subprocess.run(
+        ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if found.returncode == 0:
+        return found.stdout.strip()
+    if name in {one.name for one in experiments()}:
+        return experiment(name).commit
+    if git("rev-parse", "--is-shallow-repository") == "true":
+        raise UserError(f"{name} is not in this shallow clone: `git fetch --unshallow` (in CI: fetch the full history)")
+    raise UserError(
+        f"{name} is no git revision or DVC experiment here: `git fetch`, `git branch --all` shows those there are"
+    )
+
+
+def merge_base(commit: str) -> str:
+    """The newest commit that HEAD and another one have in common.
+
+    Raises:
+        UserError: there is none, or the clone is too shallow to have it.
+    """
+    found = subprocess.run(["git", "merge-base", commit, "HEAD"], capture_output=True, text=True, check=False)
+    if found.returncode:
+        shallow = git("rev-parse", "--is-shallow-repository") == "true"
+        remedy = "`git fetch --unshallow` brings the full history" if shallow else "name another base"
+        raise UserError(f"HEAD and {commit[:7]} have no commit in common: {remedy}")
+    return found.stdout.strip()
+
+
 def in_workspace(among: list[Experiment]) -> Experiment | None:
     """The experiment whose results are in the workspace: `dvc exp run` and `apply` leave theirs there."""
     lock = Path("dvc.lock").read_text() if Path("dvc.lock").exists() else ""
@@ -104,6 +139,8 @@ def text(commit: str, path: str) -> str | None:
 def export(commit: str, folder: Path, *paths: str) -> None:
     """Write files and folders of git's at a commit into `folder`; those that the commit lacks are left out."""
     there = [path for path in paths if git("ls-tree", "--name-only", commit, path)]
+    if not there:  # git would pack everything
+        return
     packed = subprocess.run(["git", "archive", commit, *there], capture_output=True, check=True).stdout
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -14,7 +15,7 @@ MAX_SLICES = 4  # of a batch: a part of a batch of 32 still has 8 photos, enough
 def setup(*, seed: int, threads: int) -> None:
     """Import TensorFlow quietly, fix its threads, seeds and order of operations. Call before any other use of it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _quiet(), _hidden("sklearn", "matplotlib"):
+    with _quiet(), _hidden("sklearn", "matplotlib"), _without_collection():
         import keras
         import tensorflow as tf
 
@@ -33,6 +34,17 @@ def slices() -> int:
     if tf.config.list_logical_devices("GPU"):
         return 1
     return tf.config.threading.get_inter_op_parallelism_threads() or 1
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Import without the garbage collector, which finds nothing in new modules and takes a fifth of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @contextmanager

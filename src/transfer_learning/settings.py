@@ -114,9 +114,15 @@ class Evaluate(Section):
     calibration_bins: Annotated[int, Field(ge=2, le=100)]
 
 
+class Guarded(Section):
+    better: Literal["higher", "lower"]
+    tolerance: Annotated[float, Field(ge=0)]
+
+
 class Gate(Section):
     accuracy_tolerance: Annotated[float, Field(ge=0, lt=1)]
-    significance: Annotated[float, Field(ge=0, lt=1)]
+    significance: Fraction
+    metrics: dict[Annotated[str, Field(pattern="^(frozen|finetune|test)/[a-z0-9_]+$")], Guarded]
 
 
 class Runtime(Section):
@@ -209,8 +215,8 @@ def _describe(problem: dict[str, Any], values: dict[str, Any]) -> str:
 
 
 def _known_keys(path: tuple[str, ...], values: dict[str, Any]) -> list[str]:
-    if not path:
-        return list(Settings.model_fields)
+    if len(path) != 1:
+        return list(Guarded.model_fields if path else Settings.model_fields)
     kinds: dict[str, type[Section]] = {
         "archive": ArchiveData, "drawn": DrawnData, "mobilenet_v2": MobileNetV2, "small_cnn": SmallCNN
     }  # fmt: skip
@@ -237,10 +243,9 @@ def flat(folder: Path = Path()) -> dict[str, Any]:
     return flatten(read_yaml(folder / "params.yaml"))
 
 
-def flatten(values: dict[str, Any]) -> dict[str, Any]:
-    """Settings by section as `section.key: value`."""
-    return {
-        f"{section}.{key}" if key else section: value
-        for section, content in values.items()
-        for key, value in (content.items() if isinstance(content, dict) else [("", content)])
-    }
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as `section.key: value`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
