@@ -71,6 +71,13 @@ def test_fine_tuning_trains_layers_from_fine_tune_at_and_the_head(
     assert fine_tune_at != 100 or trainable == 1_862_721  # the tutorial's number
 
 
+def test_freezing_again_forgets_what_was_frozen_before(bases: dict[str, keras.Model]) -> None:
+    base = bases["small_cnn"]
+    for fine_tune_at in (13, 4, 7, 0):
+        backbone.freeze_below(base, fine_tune_at)
+        assert [layer.trainable for layer in base.layers] == [index >= fine_tune_at for index in range(13)]
+
+
 def test_a_training_step_leaves_batch_statistics_and_frozen_layers_alone() -> None:
     base = backbone.build("small_cnn", size=32)
     backbone.set_weights(base.layers, backbones.small_cnn_weights())

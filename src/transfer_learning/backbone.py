@@ -69,9 +69,9 @@ def top(base: keras.Model, boundary: str) -> keras.Model:
 
 def freeze_below(base: keras.Model, fine_tune_at: int) -> None:
     """Make the layers from index `fine_tune_at` on trainable and no other, as the tutorial counts them."""
-    base.trainable = True
-    for layer in base.layers[:fine_tune_at]:
-        layer.trainable = False
+    base.trainable = True  # says nothing to layers when it was so before: TensorFlow drops what seems no change
+    for index, layer in enumerate(base.layers):
+        layer.trainable = index >= fine_tune_at
 
 
 def describe(base: keras.Model, fine_tune_at: int) -> list[tuple[str, int, int]]:
