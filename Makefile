@@ -7,7 +7,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 ENVIRONMENT := .venv/.from-lock
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-full bench lint format demo ui sweep leaderboard compare record promote params lock audit clean
+.PHONY: help repro test test-full bench lint format demo ui sweep leaderboard compare check reproduce push record promote params lock audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -58,7 +58,19 @@ leaderboard: $(ENVIRONMENT)  ## compare experiments in reports/leaderboard.md an
 	@python src/leaderboard.py $(if $(ALL),--all)
 
 compare: $(ENVIRONMENT)  ## compare with a revision, BASE=main, into compare/: MERGE_BASE=1 for where HEAD left it
-	@python src/compare.py $(or $(BASE),main) $(if $(MERGE_BASE),--merge-base)
+	@python src/compare.py "$${BASE:-main}" $(if $(MERGE_BASE),--merge-base)
+
+check: $(ENVIRONMENT)  ## what CI and pre-commit guard: params.yaml, dvc.lock and reports/ fit each other, no large files
+	@python src/check.py
+
+reproduce: $(ENVIRONMENT)  ## compute everything anew and compare it with what is committed
+	@if [ -n "$$(dvc remote list)" ]; then dvc pull fetch || echo "inputs: from the mirror folder or their URL instead"; fi
+	@dvc repro fetch
+	@dvc repro --force --downstream split
+	@python src/compare.py HEAD --reproduced
+
+push: $(ENVIRONMENT)  ## push data, models and every earlier run to DVC's remote
+	@python src/push.py
 
 record: $(ENVIRONMENT)  ## add to the MLflow store what DVC has and it lacks; NAMES="a b" for certain experiments
 	@python src/record.py $(NAMES)

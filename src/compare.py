@@ -56,8 +56,7 @@ def compare(arguments: argparse.Namespace, aside: Path) -> comparison.Comparison
     Raises:
         UserError: one of them cannot be read.
     """
-    unmerged = revisions.git("diff", "--name-only", "--diff-filter=U").splitlines()
-    if unmerged:
+    if unmerged := revisions.unmerged():
         raise UserError(f"a merge is unresolved in {unmerged[0]}: resolve it, `dvc repro`, `git add` and commit first")
     base = export(arguments.base, aside / "base", merge_base=arguments.merge_base)
     new = export(arguments.new, aside / "new") if arguments.new else comparison.read(Path(), "workspace")

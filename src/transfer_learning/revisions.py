@@ -124,6 +124,11 @@ def merge_base(commit: str) -> str:
     return found.stdout.strip()
 
 
+def unmerged() -> list[str]:
+    """Files of a merge that is not resolved."""
+    return git("diff", "--name-only", "--diff-filter=U").splitlines()
+
+
 def in_workspace(among: list[Experiment]) -> Experiment | None:
     """The experiment whose results are in the workspace: `dvc exp run` and `apply` leave theirs there."""
     lock = Path("dvc.lock").read_text() if Path("dvc.lock").exists() else ""
