@@ -8,16 +8,19 @@ A line for each check. The exit code is 1 where one is wrong.
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from transfer_learning import contents, revisions, settings, stage
 from transfer_learning.compose import compose
 from transfer_learning.errors import UserError
 
 MEGABYTE = 1_000_000
+MARKS = "^(<{7}|>{7}) "  # which git leaves around both sides of a conflict
 
 
 def main() -> None:
@@ -34,8 +37,11 @@ def main() -> None:
 
 
 def merged() -> str | None:
-    """Find files of an unresolved merge."""
+    """Find files of an unresolved merge: in the index, or committed with git's marks in them."""
     found = revisions.unmerged()
+    # it exits with 1 where nothing is found
+    marked = subprocess.run(["git", "grep", "-lIE", MARKS], capture_output=True, text=True, check=False)
+    found += marked.stdout.splitlines()
     return f"{found[0]} is not: resolve it, `dvc repro`, `git add`" if found else None
 
 
@@ -44,28 +50,43 @@ def params() -> str | None:
     with tempfile.TemporaryDirectory() as aside:
         composed = Path(aside) / "params.yaml"
         compose(composed, [])
+        there, here = settings.flat(Path(aside)), settings.flat()
         if composed.read_text() == Path("params.yaml").read_text():
             return None
-        there, here = settings.flat(Path(aside)), settings.flat()
     keys = [key for key in there.keys() | here.keys() if there.get(key) != here.get(key)]
     return f"{min(keys, default='its form')} differs: edit conf/, then `make params`"
 
 
 def lock() -> str | None:
-    """Ask DVC what it would run; data that is not here does not count."""
-    stages = re.findall(r"Running stage '(\w+)'", revisions.dvc("repro", "--dry", "--allow-missing"))
-    return f"{stages[0]} would run again: `dvc repro`, then commit dvc.lock and reports/" if stages else None
+    """Ask DVC what it would run; data that is not here does not count.
+
+    In a clone without data DVC fails at the first stage that it would run, if not at fetch: its inputs are missing.
+    """
+    dvc = [sys.executable, "-m", "dvc"]  # git's hooks may run where no environment is on PATH
+    done = subprocess.run([*dvc, "repro", "--dry", "--allow-missing"], capture_output=True, text=True, check=False)
+    stages = re.findall(r"(?:Running stage|failed to reproduce) '(\w+)'", done.stdout + done.stderr)
+    if stages:
+        return f"{stages[0]} would run again: `dvc repro`, then commit dvc.lock and reports/"
+    return next(filter(None, done.stderr.splitlines()), "DVC fails") if done.returncode else None
 
 
 def results() -> str | None:
     """Compare every file that stages leave in git with dvc.lock."""
-    stages = settings.read_yaml(Path("dvc.lock"))["stages"]
-    for name, entry in stages.items():
-        for out in entry.get("outs", []):
-            path = Path(out["path"])
-            if path.parts[0] == "reports" and not (path.exists() and contents.md5(path) == out["md5"]):
+    if not Path("dvc.lock").exists():
+        return "dvc.lock is missing: `dvc repro`, then commit it"
+    locked = settings.read_yaml(Path("dvc.lock"))["stages"]
+    for name, entry in settings.read_yaml(Path("dvc.yaml"))["stages"].items():
+        digests = {out["path"]: out["md5"] for out in locked.get(name, {}).get("outs", [])}
+        for path in kept_in_git(entry):
+            if not Path(path).exists() or contents.md5(Path(path)) != digests.get(path):
                 return f"{path} is not what {name} wrote: `dvc repro`, then commit dvc.lock and reports/ together"
     return None
+
+
+def kept_in_git(entry: dict[str, Any]) -> list[str]:
+    """Outputs of a stage of dvc.yaml that DVC's cache leaves to git."""
+    outs = [out for kind in ("outs", "metrics", "plots") for out in entry.get(kind, []) if isinstance(out, dict)]
+    return [path for out in outs for path, options in out.items() if options.get("cache") is False]
 
 
 def sizes() -> str | None:

@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import Clone
+
+LOCK = "dvc.lock is of this code and these settings"
 
 
 @pytest.fixture
@@ -41,6 +44,11 @@ def unmerged(clone: Clone) -> None:
     clone.run("git", "merge", "--quiet", "one", code=1)
 
 
+def committed_unmerged(clone: Clone) -> None:
+    unmerged(clone)
+    clone.commit("both sides and git's marks between them")
+
+
 def test_everything_fits_in_a_clone_without_data(clone: Clone) -> None:
     lines = clone.run("python", "src/check.py").splitlines()
     assert len(lines) == 5
@@ -52,26 +60,56 @@ def test_everything_fits_in_a_clone_without_data(clone: Clone) -> None:
     [
         (
             lambda clone: edit(clone, "conf/experiment/demo.yaml", lambda text: text.replace("size: 64", "size: 48")),
-            "params.yaml is the composition of conf/: images.size differs: edit conf/, then `make params`",
+            ["params.yaml is the composition of conf/: images.size differs: edit conf/, then `make params`"],
         ),
         (
-            lambda clone: edit(clone, "src/train_frozen.py", lambda text: f"{text}# other code\n"),
-            "dvc.lock is of this code and these settings: train_frozen would run again: `dvc repro`",
+            lambda clone: edit(clone, "params.yaml", lambda text: text.replace("epochs: 6", "epochs: 7")),
+            ["params.yaml is the composition of conf/: finetune.epochs differs", f"{LOCK}: train_frozen would run"],
+        ),
+        (
+            lambda clone: edit(clone, "src/fetch.py", lambda text: f"{text}# other code\n"),
+            [f"{LOCK}: fetch would run again: `dvc repro`, then commit dvc.lock and reports/"],
+        ),
+        (
+            lambda clone: edit(clone, "src/finetune.py", lambda text: f"{text}# other code\n"),
+            [f"{LOCK}: finetune would run again: `dvc repro`, then commit dvc.lock and reports/"],
         ),
         (
             lambda clone: edit(clone, "reports/test/metrics.json", lambda text: text.replace("accuracy", "acuracy")),
-            "reports/ is of dvc.lock: reports/test/metrics.json is not what evaluate wrote: `dvc repro`",
+            [f"{LOCK}: evaluate would run", "reports/ is of dvc.lock: reports/test/metrics.json is not what evaluate"],
         ),
-        (large, "no file in git is over 1 MB: photo.bin has 2.0 MB: large files are for DVC"),
-        (unmerged, "every merge is resolved: README.md is not: resolve it"),
+        (
+            lambda clone: (clone.folder / "reports/test/roc.png").unlink(),
+            ["reports/ is of dvc.lock: reports/test/roc.png is not what evaluate wrote: `dvc repro`"],
+        ),
+        (
+            lambda clone: (clone.folder / "dvc.lock").unlink(),
+            [f"{LOCK}: fetch would run", "reports/ is of dvc.lock: dvc.lock is missing: `dvc repro`"],
+        ),
+        (large, ["no file in git is over 1 MB: photo.bin has 2.0 MB: large files are for DVC"]),
+        (unmerged, ["every merge is resolved: README.md is not: resolve it"]),
+        (committed_unmerged, ["every merge is resolved: README.md is not: resolve it"]),
     ],
-    ids=["params", "code", "results", "large file", "merge"],
+    ids=["conf", "params", "first code", "code", "results", "no figure", "no lock", "large file", "merge", "marks"],
 )
-def test_a_fault_is_named_with_the_remedy(clone: Clone, change: Callable[[Clone], None], wrong: str) -> None:
+def test_a_fault_is_named_with_the_remedy_and_nothing_else_is(
+    clone: Clone, change: Callable[[Clone], None], wrong: list[str]
+) -> None:
     change(clone)
     lines = clone.run("python", "src/check.py", code=1).splitlines()
-    assert next(line for line in lines if line.startswith("wrong")).startswith(f"wrong  {wrong}")
-    assert sum(line.startswith("ok") for line in lines) >= 3
+    assert len(lines) == 5
+    said = [line for line in lines if not line.startswith("ok     ")]
+    assert len(said) == len(wrong), said
+    for line, beginning in zip(said, wrong, strict=True):
+        assert line.startswith(f"wrong  {beginning}")
+
+
+def test_a_merge_of_two_results_into_one_dvc_lock_is_found(clone: Clone) -> None:
+    """Git may merge two edits of dvc.lock that do not touch each other: then one stage's input is no other's output."""
+    locked = yaml.safe_load((clone.folder / "dvc.lock").read_text())["stages"]
+    (digest,) = (out["md5"] for out in locked["split"]["outs"])
+    edit(clone, "dvc.lock", lambda text: text.replace(digest, "0" * 32, 1))  # the output, not yet its readers
+    assert f"wrong  {LOCK}: featurize would run again" in clone.run("python", "src/check.py", code=1)
 
 
 def test_settings_that_cannot_be_read_do_not_hide_the_other_checks(clone: Clone) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -78,13 +79,25 @@ def test_supported_pythons_are_tested() -> None:
     assert 'requires-python = ">=3.11,<3.14"' in (ROOT / "pyproject.toml").read_text()
 
 
-def test_pre_commit_s_hooks_run_and_pass_here(demo_clone: Clone, tmp_path: Path) -> None:
+def test_hooks_pass_in_a_clean_clone_and_stop_a_commit_where_no_environment_is_active(
+    demo_clone: Clone, tmp_path: Path
+) -> None:
     clone = as_default(demo_clone.copy(tmp_path / "clone"))
-    clone.run("pre-commit", "validate-config")
-    assert clone.run("pre-commit", "run", "--all-files").count("Passed") == 3
-    (clone.folder / "src/summary.py").write_text("import os\n")
+    clone.run("rm", "-r", ".venv")
+    (clone.folder / ".venv").symlink_to(TOOLS.parent)
+    clone.environment["PRE_COMMIT_HOME"] = str(tmp_path / "hooks")
+    clone.run(str(TOOLS / "pre-commit"), "validate-config")
+    assert clone.run(str(TOOLS / "pre-commit"), "run", "--all-files").count("Passed") == 3
+    clone.run(str(TOOLS / "pre-commit"), "install")
+    bare = [entry for entry in os.environ["PATH"].split(os.pathsep) if Path(entry) != TOOLS]
+    clone.environment["PATH"] = os.pathsep.join(bare)
+    (clone.folder / "src/summary.py").write_text('"""Nothing."""\n')
+    clone.commit("passes")
+    (clone.folder / "src/split.py").write_text("import os\n")
     clone.run("git", "add", "--all")
-    assert "F401" in clone.run("pre-commit", "run", code=1)
+    said = clone.run("git", "commit", "--message", "does not", code=1)
+    assert "F401" in said
+    assert "split would run again" in said
 
 
 def as_default(clone: Clone) -> Clone:
