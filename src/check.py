@@ -67,7 +67,17 @@ def lock() -> str | None:
     stages = re.findall(r"(?:Running stage|failed to reproduce) '(\w+)'", done.stdout + done.stderr)
     if stages:
         return f"{stages[0]} would run again: `dvc repro`, then commit dvc.lock and reports/"
-    return next(filter(None, done.stderr.splitlines()), "DVC fails") if done.returncode else None
+    if done.returncode:
+        return next(filter(None, done.stderr.splitlines()), "DVC fails")
+    locked = settings.read_yaml(Path("dvc.lock"))["stages"]  # git may have merged two, of which DVC says nothing
+    written = {out["path"]: out["md5"] for entry in locked.values() for out in entry.get("outs", [])}
+    for name, entry in locked.items():
+        for read in entry.get("deps", []):
+            if written.get(read["path"], read["md5"]) != read["md5"]:
+                return (
+                    f"{name} read another {read['path']} than the one in it: `dvc repro`, then commit it and reports/"
+                )
+    return None
 
 
 def results() -> str | None:
