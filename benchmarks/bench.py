@@ -234,7 +234,7 @@ def draw(result: dict[str, object], path: Path) -> None:
         axis.set_yticks(range(len(KINDS)), [name.replace("`", "") for name in KINDS.values()])
         axis.invert_yaxis()
         axis.grid(False)
-        axis.margins(x=0.1)
+        axis.set_xlim(right=1.15 * max(run["wall"] for run in runs["plain"]))
         axis.set(xlabel=f"wall seconds, median of {len(runs['plain'])}", title="Against the plain script")
 
 

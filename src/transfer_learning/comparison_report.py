@@ -184,4 +184,4 @@ def _draw_flips(path: Path, found: Comparison, raw: Path) -> None:
         titles = [f"{flip.label}, {kind}\n{flip.base:.2f} to {flip.new:.2f}" for flip, kind in chosen]
         colours = [figures.WRONG if kind == "lost" else figures.RIGHT for _, kind in chosen]
         heading = f"Flipped: {len(found.paired.lost)} lost (red), {len(found.paired.gained)} gained"
-        figures.photo_grid(path, pixels, titles, columns=min(5, len(chosen)), heading=heading, colours=colours)
+        figures.photo_grid(path, pixels, titles, columns=5, heading=heading, colours=colours)
