@@ -16,7 +16,7 @@ LOCK = "dvc.lock is of this code and these settings"
 def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
     """The demo's results as committed, with conf/ composing to them, in a clone without data and without a cache."""
     copy = demo_clone.copy(tmp_path / "clone")
-    copy.run("rm", "-rf", ".dvc/cache", "data/raw", "data/features", "models")
+    copy.run("rm", "-rf", ".dvc/cache", "data", "models")
     config = copy.folder / "conf/config.yaml"
     text = config.read_text().replace("  - _self_\n", "  - _self_\n  - experiment: demo\n")
     config.write_text(text)
@@ -104,14 +104,17 @@ def test_a_fault_is_named_with_the_remedy_and_nothing_else_is(
         assert line.startswith(f"wrong  {beginning}")
 
 
-def test_a_merge_of_two_results_into_one_dvc_lock_is_found(clone: Clone) -> None:
+@pytest.mark.parametrize(("data", "said"), [("here", "read another data/split.csv"), ("not here", "would run again")])
+def test_a_merge_of_two_results_into_one_dvc_lock_is_found(
+    clone: Clone, demo_clone: Clone, tmp_path: Path, data: str, said: str
+) -> None:
     """Git may merge two edits of dvc.lock that do not touch each other: then one stage's input is no other's output."""
+    if data == "here":
+        clone = demo_clone.copy(tmp_path / "with data")
     locked = yaml.safe_load((clone.folder / "dvc.lock").read_text())["stages"]
     (digest,) = (out["md5"] for out in locked["split"]["outs"])
     edit(clone, "dvc.lock", lambda text: text.replace(digest, "0a" * 16, 1))  # the output, not yet its readers
-    assert f"wrong  {LOCK}: featurize read another data/split.csv than the one in it" in clone.run(
-        "python", "src/check.py", code=1
-    )
+    assert f"wrong  {LOCK}: featurize {said}" in clone.run("python", "src/check.py", code=1)
 
 
 def test_settings_that_cannot_be_read_do_not_hide_the_other_checks(clone: Clone) -> None:
