@@ -100,10 +100,11 @@ def kept_in_git(entry: dict[str, Any]) -> list[str]:
 
 
 def sizes() -> str | None:
-    """Find large files that git has or is about to get."""
+    """Find large files that git has or is about to get; how large a figure is, the photos decide."""
+    drawn = {path for entry in settings.read_yaml(Path("dvc.yaml"))["stages"].values() for path in kept_in_git(entry)}
     for name in filter(None, revisions.git("ls-files", "-z", "--cached").split("\0")):
         path = Path(name)
-        if path.is_file() and path.stat().st_size > MEGABYTE:
+        if name not in drawn and path.is_file() and path.stat().st_size > MEGABYTE:
             return f"{name} has {path.stat().st_size / MEGABYTE:.1f} MB: large files are for DVC (`dvc add`)"
     return None
 
