@@ -1,4 +1,4 @@
-"""The tutorial as a plain Keras script, the way a notebook user has it: what `benchmarks/run.py` compares us with.
+"""The tutorial as a plain Keras script, the way a notebook user has it: what `benchmarks/bench.py` compares us with.
 
     python benchmarks/plain.py PHOTOS WEIGHTS --epochs 10 --seed 42
 

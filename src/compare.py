@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from transfer_learning import comparison, comparison_report, revisions, settings, stage
+from transfer_learning import comparison, comparison_report, revisions, stage
 from transfer_learning.errors import UserError
 
 RAW = Path("data/raw")
@@ -60,8 +60,7 @@ def compare(arguments: argparse.Namespace, aside: Path) -> comparison.Comparison
         raise UserError(f"a merge is unresolved in {unmerged[0]}: resolve it, `dvc repro`, `git add` and commit first")
     base = export(arguments.base, aside / "base", merge_base=arguments.merge_base)
     new = export(arguments.new, aside / "new") if arguments.new else comparison.read(Path(), "workspace")
-    limits = settings.check(settings.read_yaml(Path("params.yaml"))).gate
-    return comparison.compare(base, new, limits, reproduced=arguments.reproduced)
+    return comparison.compare(base, new, comparison.limits_of(base, new), reproduced=arguments.reproduced)
 
 
 def export(name: str, folder: Path, *, merge_base: bool = False) -> comparison.State:

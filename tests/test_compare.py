@@ -159,6 +159,26 @@ def test_a_higher_loss_is_a_regression_unless_chance_explains_it(clone: Clone) -
     assert "regression: test/loss is worse by 0.1178, more than the 0.03 allowed" in compared(clone, code=1)[0]
 
 
+def test_a_change_is_judged_by_the_base_s_gate_and_cannot_loosen_it(clone: Clone) -> None:
+    base(clone, 0)
+    predictions(clone, wrong(6))
+    params = clone.folder / "params.yaml"
+    params.write_text(params.read_text().replace("accuracy_tolerance: 0.01", "accuracy_tolerance: 0.9"))
+    _, values, _ = compared(clone, code=1)
+    assert values["verdict"] == "regression"
+    assert "gate.accuracy_tolerance" in values["settings"]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), [(TESTED, "[1]"), (TUNED, '{"val_accuracy": null}'), (TESTED, '{"accuracy": {"all": 1}}')]
+)
+def test_results_that_are_no_numbers_are_said_in_a_line(clone: Clone, path: str, text: str) -> None:
+    rewrite(clone, path, text)
+    printed = clone.run("python", "src/compare.py", "main", code=2)
+    assert "metrics.json of workspace cannot be read" in printed
+    assert "Traceback" not in printed
+
+
 def test_a_missing_metric_is_no_silent_pass(clone: Clone) -> None:
     metrics(clone, TUNED, val_accuracy=None)
     printed, values, text = compared(clone, code=2)
@@ -221,8 +241,8 @@ def test_changed_settings_and_stages_are_listed(clone: Clone) -> None:
     )
     _, values, text = compared(clone, code=0)
     assert values["settings"] == {"evaluate.calibration_bins": {"base": 10, "new": 5}}
-    assert "| `evaluate.calibration_bins` | 10 | 5 |" in text
-    assert "| evaluate |  | `evaluate.calibration_bins` |" in text
+    assert "| evaluate.calibration_bins | 10 | 5 |" in text
+    assert "| evaluate |  | evaluate.calibration_bins |" in text
 
 
 def test_pictures_show_curves_confusions_and_the_photos_that_flipped(clone: Clone) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from transfer_learning import contents, environment, gate, lockfiles, settings
 from transfer_learning.errors import UserError
@@ -113,7 +114,7 @@ def read(folder: Path, label: str) -> State:
     for phase in PHASES:
         measured = folder / f"reports/{phase}/metrics.json"
         if measured.exists():  # what a missing one means is for the verdict
-            metrics |= {f"{phase}/{name}": float(value) for name, value in _json(measured, label).items()}
+            metrics |= {f"{phase}/{name}": value for name, value in _numbers(measured, label).items()}
     try:
         lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
     except (yaml.YAMLError, TypeError, KeyError):
@@ -129,13 +130,22 @@ def read(folder: Path, label: str) -> State:
     return State(label, folder, metrics, settings.flat(folder), lock, facts, predictions)
 
 
-def _json(path: Path, label: str) -> dict[str, Any]:
+def _numbers(path: Path, label: str) -> dict[str, float]:
     try:
-        return dict(json.loads(path.read_text()))
-    except ValueError:
+        return {name: float(value) for name, value in dict(json.loads(path.read_text())).items()}
+    except (TypeError, ValueError):
         raise UserError(
             f"{path.name} of {label} cannot be read: `git checkout` or `dvc repro` brings a whole one"
         ) from None
+
+
+def limits_of(base: State, new: State) -> settings.Gate:
+    """What counts as worse: by the base's settings, so that a change cannot loosen it for itself; the new ones where
+    the base has none yet or of another version."""
+    try:
+        return settings.Gate.model_validate(settings.read_yaml(base.folder / "params.yaml").get("gate"))
+    except ValidationError:
+        return settings.check(settings.read_yaml(new.folder / "params.yaml")).gate
 
 
 def compare(base: State, new: State, limits: settings.Gate, *, reproduced: bool = False) -> Comparison:

@@ -78,7 +78,7 @@ def as_json(found: Comparison) -> dict[str, Any]:
 def markdown(found: Comparison, pictures: Sequence[str]) -> str:
     """The comparison for a comment or a job summary."""
     title = TITLES.get(found.verdict, f"Cannot compare ({found.verdict})")
-    lines = [f"### {title}: {found.new.label} against {found.base.label}", ""]
+    lines = [f"### {title}: {_text(found.new.label)} against {_text(found.base.label)}", ""]
     lines += [f"- **{verdict}**: {_text(message)}" for verdict, message in found.problems]
     lines += [""] if found.problems else []
     if found.paired and found.interval:
@@ -88,7 +88,7 @@ def markdown(found: Comparison, pictures: Sequence[str]) -> str:
     lines += ["|---|--:|--:|--:|---|---|", *map(_metric_row, found.metrics), ""]
     if found.settings:
         lines += ["| setting | there | here |", "|---|---|---|"]
-        lines += [f"| `{name}` | {_cell(base)} | {_cell(new)} |" for name, base, new in found.settings]
+        lines += [f"| {_cell(name)} | {_cell(base)} | {_cell(new)} |" for name, base, new in found.settings]
     else:
         lines.append("The settings are the same.")
     lines += ["", *_stage_lines(found.stages), ""]
@@ -103,7 +103,7 @@ def _metric_row(one: Metric) -> str:
     change = "" if one.change is None else f"{one.change:+,.4f}" if one.change else "0"
     word = "" if one.gain is None else "better" if one.gain > 0 else "worse" if one.gain < 0 else "same"
     guard = "" if one.tolerance is None else f"{one.tolerance:g}"
-    return f"| {one.name} | {' | '.join(sides)} | {change} | {word} | {guard} |"
+    return f"| {_cell(one.name)} | {' | '.join(sides)} | {change} | {word} | {guard} |"
 
 
 def _stage_lines(stages: Sequence[Difference]) -> list[str]:
@@ -112,7 +112,7 @@ def _stage_lines(stages: Sequence[Difference]) -> list[str]:
     lines = ["| stage that differs | code and inputs | settings | outputs | machine |", "|---|---|---|---|---|"]
     for one in stages:
         cells = [one.inputs, [name for name, *_ in one.settings], one.outputs, [name for name, *_ in one.facts or []]]
-        lines.append(f"| {one.stage} | {' | '.join(', '.join(f'`{name}`' for name in cell) for cell in cells)} |")
+        lines.append(f"| {one.stage} | {' | '.join(', '.join(map(_cell, cell)) for cell in cells)} |")
     return lines
 
 
@@ -129,7 +129,7 @@ def _flip_lines(kind: str, title: str, flips: Sequence[gate.Flip]) -> list[str]:
 def _text(value: object) -> str:
     """Text that can't begin HTML or call somebody: what a pull request holds is a stranger's."""
     text = "not there" if value is None else " ".join(str(value).split())
-    for letter, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("@", "&#64;")):
+    for letter, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("@", "&#64;"), ("[", "&#91;")):
         text = text.replace(letter, safe)
     return text
 

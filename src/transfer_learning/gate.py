@@ -191,4 +191,9 @@ def read(text: str) -> dict[str, dict[str, str]]:
     rows = {row["sha256"]: row for row in reader}
     if not rows:
         raise UserError("predictions.csv has no photos: evaluate again")
+    for row in rows.values():
+        try:
+            float(row["probability"])
+        except (TypeError, ValueError):
+            raise UserError(f"predictions.csv has a probability of {row['probability']!r}: evaluate again") from None
     return rows

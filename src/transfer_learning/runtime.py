@@ -21,7 +21,7 @@ def setup(*, seed: int, threads: int) -> None:
 
         threads = threads or os.cpu_count() or 1
         tf.config.threading.set_inter_op_parallelism_threads(min(threads, MAX_SLICES))
-        tf.config.threading.set_intra_op_parallelism_threads(max(threads // MAX_SLICES, 1))
+        tf.config.threading.set_intra_op_parallelism_threads(-(-threads // MAX_SLICES))
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(seed)
         tf.config.list_logical_devices()  # looks for GPUs now, and says so now

@@ -19,7 +19,7 @@ from transfer_learning.photos import load_batch
 from transfer_learning.stage import written_aside
 
 COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
-VALIDATION_BATCH = 400
+VALIDATION_BATCH = 64
 
 Batch = Callable[[int, np.ndarray], np.ndarray]  # (view, indices) to inputs of the model
 
