@@ -63,11 +63,13 @@ class Clone:
         self.run("git", "commit", "--quiet", "--message", message)
 
     def copy(self, folder: Path, *, store: bool = False) -> Clone:
-        """A copy in an empty or new folder, as committed; with the MLflow store or without."""
+        """A copy in an empty or new folder, as committed, without experiments; with the MLflow store or without."""
         subprocess.run(["cp", "-r", f"{self.folder}/.", str(folder)], check=True)
         other = object.__new__(Clone)
         other.folder, other.environment = folder, dict(self.environment)
         other.run("git", "checkout", "--quiet", "--force", "HEAD")
+        for ref in other.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split():
+            other.run("git", "update-ref", "-d", ref)  # of other tests
         if not store:
             other.run("rm", "-rf", "mlflow.db", "mlartifacts")
         return other
