@@ -129,6 +129,4 @@ def plain(base: keras.Model, head: keras.layers.Layer) -> keras.Model:
 @pytest.mark.parametrize("n", [1, 3, 8])
 def test_slices_put_together_are_the_whole_batch(n: int) -> None:
     rows = np.arange(n * 2, dtype=np.float32).reshape(n, 2)
-    squares, sums = folding.in_slices(lambda x, y: (x * x, x + y), rows, -rows, slices=4)
-    np.testing.assert_array_equal(squares, rows * rows)
-    np.testing.assert_array_equal(sums, np.zeros((n, 2)))
+    np.testing.assert_array_equal(folding.in_slices(lambda x: x * x, rows, slices=4), rows * rows)

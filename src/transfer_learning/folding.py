@@ -2,13 +2,14 @@
 batch in slices side by side.
 
 Batch normalisation with fixed statistics is a scale and an offset per channel, so conv(x, kernel) followed by it equals
-conv(x, kernel * scale) + offset (Jacob et al. 2018, section 3.2). That is less to compute forwards and a third less to
-remember and differentiate backwards, while kernel, gamma and beta are still what is trained.
+conv(x, kernel * scale) + offset (Jacob et al. 2018, section 3.2). That is less to compute and to differentiate, while
+kernel, gamma and beta are still what is trained.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import keras
@@ -130,21 +131,16 @@ def _is_normalization(layer: keras.layers.Layer) -> bool:
     return type(layer) is keras.layers.BatchNormalization and layer.axis in (-1, 3)
 
 
-def in_slices(function: Callable[..., Any], *arrays: Any, slices: int) -> Any:
+def in_slices(function: Callable[[Any], Any], batch: Any, *, slices: int) -> Any:
     """Apply a function to equal parts of a batch and put the results together: as parts of one graph they run side by
     side, each on a core of its own, where one operation over several cores waits for the slowest.
 
     Args:
-        function: of arrays (n, ...) to an array (n, ...) or several, each row from the same row alone.
+        function: of an array (n, ...) to an array (n, ...), each row from the same row alone.
         slices: number of parts; as many as TensorFlow runs operations at a time.
     """
     if slices == 1:
-        return function(*arrays)
-    n = ops.shape(arrays[0])[0]
-    parts = [
-        function(*(array[n * number // slices : n * (number + 1) // slices] for array in arrays))
-        for number in range(slices)
-    ]
-    if isinstance(parts[0], tuple):
-        return tuple(ops.concatenate(results) for results in zip(*parts, strict=True))
-    return ops.concatenate(parts)
+        return function(batch)
+    n = ops.shape(batch)[0]
+    ends = [n * number // slices for number in range(slices + 1)]
+    return ops.concatenate([function(batch[start:end]) for start, end in pairwise(ends)])

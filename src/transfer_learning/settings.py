@@ -233,9 +233,8 @@ def load(stage: str, folder: Path = Path()) -> Settings:
         UserError: a setting is unknown, missing, of a wrong type or out of range.
         UndeclaredParamError: later, when the stage reads a setting it does not declare.
     """
-    settings = check(read_yaml(folder / "params.yaml"))
     declared = set(read_yaml(folder / "dvc.yaml")["stages"][stage]["params"])
-    return cast(Settings, Declared(settings, declared, stage))
+    return cast(Settings, Declared(check(read_yaml(folder / "params.yaml")), declared, stage))
 
 
 def flat(folder: Path = Path()) -> dict[str, Any]:

@@ -1,0 +1,109 @@
+"""The comparison with another revision: what reviewers read, and what is said where there is nothing to compare."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import Clone
+from edited_results import (
+    Row,
+    base,
+    compared,
+    on_a_branch,
+    predictions,
+    wrong,
+)
+from PIL import Image
+
+
+@pytest.fixture
+def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
+    return on_a_branch(demo_clone, tmp_path / "clone")
+
+
+def test_changed_settings_and_stages_are_listed(clone: Clone) -> None:
+    params = clone.folder / "params.yaml"
+    params.write_text(params.read_text().replace("calibration_bins: 10", "calibration_bins: 5"))
+    lock = clone.folder / "dvc.lock"
+    lock.write_text(
+        lock.read_text()
+        .replace("evaluate.calibration_bins: 10", "")
+        .replace("calibration_bins: 10", "calibration_bins: 5")
+    )
+    _, values, text = compared(clone, code=0)
+    assert values["settings"] == {"evaluate.calibration_bins": {"base": 10, "new": 5}}
+    assert "| evaluate.calibration_bins | 10 | 5 |" in text
+    assert "| evaluate |  | evaluate.calibration_bins |" in text
+
+
+def test_pictures_show_curves_confusions_and_the_photos_that_flipped(clone: Clone) -> None:
+    base(clone, 3)
+    predictions(clone, lambda index, row: wrong(4)(index + 2, row))
+    compared(clone, code=0)
+    folder = clone.folder / "compare"
+    for name in ("learning_curves.png", "confusion.png", "flips.png"):
+        with Image.open(folder / name) as picture:
+            assert min(picture.size) > 200, name
+    clone.run("rm", "-rf", "data/raw")
+    assert "flips.png" not in compared(clone, code=0)[2]
+    assert not (folder / "flips.png").exists()
+
+
+def test_a_photo_s_name_cannot_write_into_the_report(clone: Clone) -> None:
+    name = "validation/<img src=x>|@all `x`.png"
+
+    def renamed(index: int, row: Row) -> None:
+        wrong(1)(index, row)
+        row["path"] = name if not index else row["path"]
+
+    base(clone, 0)
+    predictions(clone, renamed)
+    text = compared(clone, code=0)[2]
+    assert "&lt;img src=x&gt;&#124;&#64;all &#96;x&#96;" in text
+    assert "<img" not in text
+
+
+@pytest.mark.parametrize(
+    ("prepare", "arguments", "said"),
+    [
+        ([], ["nowhere"], "nowhere is no git revision or DVC experiment here: `git fetch`"),
+        ([], ["start"], "the classes differ"),
+        ([["git", "rm", "-rq", "reports"], ["git", "commit", "-qm", "gone"]], ["HEAD", "main"], "HEAD .* has no rep"),
+        ([["git", "rm", "-q", "dvc.lock"], ["git", "commit", "-qm", "gone"]], ["main"], "workspace has no dvc.lock"),
+        ([["git", "checkout", "-q", "--orphan", "other"], ["git", "commit", "-qm", "x"]], ["main", "--merge-base"],
+         "no commit in common: name another base"),
+        ([], ["main", "--out", "src"], "src is there and no earlier comparison"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_said_in_a_line_with_the_remedy(
+    clone: Clone, prepare: list[list[str]], arguments: list[str], said: str
+) -> None:
+    clone.run("git", "tag", "start", "main~1")
+    for command in prepare:
+        clone.run(*command)
+    printed = clone.run("python", "src/compare.py", *arguments, code=2)
+    assert re.search(said, printed), printed
+    assert "Traceback" not in printed
+    if "src" not in arguments:
+        assert re.search(said, (clone.folder / "compare/compare.md").read_text())
+
+
+def test_a_shallow_clone_is_told_how_to_get_the_history(clone: Clone, tmp_path: Path) -> None:
+    clone.run("git", "commit", "--quiet", "--allow-empty", "--message", "newer")
+    shallow = Clone.__new__(Clone)
+    shallow.folder, shallow.environment = tmp_path / "shallow", clone.environment
+    clone.run("git", "clone", "--quiet", "--depth", "1", f"file://{clone.folder}", str(shallow.folder))
+    said = "is not in this shallow clone: `git fetch --unshallow`"
+    assert said in shallow.run("python", "src/compare.py", "origin/main", code=2)
+
+
+def test_an_unresolved_merge_is_named(clone: Clone) -> None:
+    for branch, text in (("main", "a: 1\n"), ("change", "a: 2\n")):
+        clone.run("git", "checkout", "--quiet", branch)
+        (clone.folder / "params.yaml").write_text(text)
+        clone.commit(branch)
+    clone.run("git", "merge", "--quiet", "main", code=1)
+    said = "a merge is unresolved in params.yaml: resolve it, `dvc repro`"
+    assert said in clone.run("python", "src/compare.py", "main", code=2)
