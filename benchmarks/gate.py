@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
-from transfer_learning import gate, settings, stage  # noqa: E402
+from transfer_learning import gate, schema, settings, stage  # noqa: E402
 from transfer_learning.comparison import PREDICTIONS  # noqa: E402
 
 PAIRS = 1000
@@ -54,7 +54,7 @@ def simulate(
     generator: np.random.Generator,
     labels: np.ndarray,
     logits: np.ndarray,
-    limits: settings.Gate,
+    limits: schema.Gate,
     *,
     photos: int,
     noise: float,
@@ -91,7 +91,7 @@ def simulate(
     return row
 
 
-def markdown(rows: list[dict[str, float]], limits: settings.Gate) -> str:
+def markdown(rows: list[dict[str, float]], limits: schema.Gate) -> str:
     """The shares as a table."""
     lines = [
         f"Of {PAIRS:,} simulated pairs, the share that the gate calls worse: by the accuracy alone (tolerance "

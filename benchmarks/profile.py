@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
-from transfer_learning import environment, settings, stage, weights  # noqa: E402
+from transfer_learning import environment, schema, settings, stage, weights  # noqa: E402
 from transfer_learning.runtime import setup  # noqa: E402
 
 IMPORTS = {
@@ -57,7 +57,7 @@ def main() -> None:
     print(markdown(result))
 
 
-def networks(values: settings.Settings) -> tuple[dict[str, dict[str, float]], float]:
+def networks(values: schema.Settings) -> tuple[dict[str, dict[str, float]], float]:
     """Milliseconds a photo of every part and its floating-point operations; and the peak of a matrix product."""
     import keras
     import tensorflow as tf

@@ -13,7 +13,8 @@ import pandas as pd
 
 from transfer_learning import caveats, live, stage, weights
 from transfer_learning.runtime import setup, slices
-from transfer_learning.settings import Settings, load
+from transfer_learning.schema import Settings
+from transfer_learning.settings import load
 
 if TYPE_CHECKING:
     import keras

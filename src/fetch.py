@@ -8,7 +8,8 @@ from transfer_learning.backbones import mobilenet_v2_file, small_cnn_weights
 from transfer_learning.drawn import draw_dataset
 from transfer_learning.errors import UserError
 from transfer_learning.photos import check_all, digest
-from transfer_learning.settings import Settings, load
+from transfer_learning.schema import Settings
+from transfer_learning.settings import load
 from transfer_learning.sources import locate
 
 

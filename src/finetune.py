@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from transfer_learning import checkpoint, live, stage, weights
 from transfer_learning.backbones import BACKBONES
 from transfer_learning.runtime import setup, slices
-from transfer_learning.settings import Settings, load
+from transfer_learning.schema import Settings
+from transfer_learning.settings import load
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from transfer_learning import contents, gate, recording, revisions, settings, stage, store
+from transfer_learning import contents, gate, recording, revisions, schema, settings, stage, store
 from transfer_learning.errors import UserError
 
 ALIAS = "champion"
@@ -71,7 +71,7 @@ def stored(recorder: recording.Recorder, found: contents.Contents) -> tuple[Any,
 
 
 def promote(
-    recorder: recording.Recorder, found: contents.Contents, run: Any, model: Any, limits: settings.Gate, *, force: bool
+    recorder: recording.Recorder, found: contents.Contents, run: Any, model: Any, limits: schema.Gate, *, force: bool
 ) -> bool:
     """Compare with the champion, then register and give the alias; whether the model is champion now."""
     registry = found.experiment

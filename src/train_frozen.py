@@ -4,7 +4,8 @@ from pathlib import Path
 
 from transfer_learning import checkpoint, live, stage, weights
 from transfer_learning.runtime import setup
-from transfer_learning.settings import Settings, load
+from transfer_learning.schema import Settings
+from transfer_learning.settings import load
 
 OUTPUT = Path("models/frozen.weights.h5")
 

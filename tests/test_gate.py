@@ -10,7 +10,7 @@ import pytest
 
 from transfer_learning import gate
 from transfer_learning.errors import UserError
-from transfer_learning.settings import Gate
+from transfer_learning.schema import Gate
 
 LIMITS = Gate(accuracy_tolerance=0.01, significance=0.05, metrics={})
 

@@ -120,30 +120,33 @@ def test_a_locked_store_gets_its_points_when_it_is_free_again(trained: Clone) ->
     assert len(store_of(trained.folder).get_metric_history(run.info.run_id, "loss/train")) == 47
 
 
-def test_a_moved_repository_finds_its_artifacts(swept: Clone, tmp_path: Path) -> None:
-    moved = tmp_path / swept.folder.name.upper()  # SQL's LIKE would not see the difference
-    subprocess.run(["cp", "-r", str(swept.folder), str(moved)], check=True)
-    subprocess.run(["python", "src/record.py"], cwd=moved, env=swept.environment, check=True)
+def test_a_moved_repository_finds_its_artifacts(trained: Clone, tmp_path: Path) -> None:
+    trained.run("python", "src/record.py")
+    moved = tmp_path.parent / trained.folder.name.upper()  # SQL's LIKE would not see the difference
+    subprocess.run(["cp", "-r", str(trained.folder), str(moved)], check=True)
+    subprocess.run(["python", "src/record.py"], cwd=moved, env=trained.environment, check=True)
     client = store_of(moved)
-    run = runs(client, stage="finetune", dvc_experiment="aside")[0]
+    run = runs(client, stage="finetune", dvc_experiment="workspace")[0]
     assert run.info.artifact_uri.startswith(moved.as_uri())
     assert [file.path for file in client.list_artifacts(run.info.run_id, "predictions")] == [
         "predictions/predictions.csv"
     ]
 
 
-def test_predict_does_the_rest_where_a_photo_is_broken(swept: Clone, tmp_path: Path) -> None:
-    photo = next((swept.folder / "data/raw").rglob("*.png"))
-    (tmp_path / "two words.png").write_bytes(photo.read_bytes())
-    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+def test_predict_does_the_rest_where_a_photo_is_broken(trained: Clone, tmp_path: Path) -> None:
+    photo = next((trained.folder / "data/raw").rglob("*.png"))
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "two words.png").write_bytes(photo.read_bytes())
+    (photos / "broken.jpg").write_bytes(b"no photo")
     done = subprocess.run(
-        ["python", "src/predict.py", "--json", str(tmp_path), str(tmp_path / "nowhere.jpg")],
-        cwd=swept.folder, env=swept.environment, capture_output=True, text=True, check=False,
+        ["python", "src/predict.py", "--json", str(photos), str(photos / "nowhere.jpg")],
+        cwd=trained.folder, env=trained.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [row["photo"] for row in rows] == [str(tmp_path / "two words.png")]
+    assert [row["photo"] for row in rows] == [str(photos / "two words.png")]
     assert 0.5 <= rows[0]["probability"] <= 1
-    assert f"{tmp_path / 'broken.jpg'} is not a JPEG, PNG, GIF, BMP or WebP file" in done.stderr
+    assert f"{photos / 'broken.jpg'} is not a JPEG, PNG, GIF, BMP or WebP file" in done.stderr
     assert "nowhere.jpg cannot be opened: No such file or directory" in done.stderr
     assert "error: predict: 2 of 3 could not be read; the others are predicted" in done.stderr

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from transfer_learning import contents, environment, gate, lockfiles, settings
+from transfer_learning import contents, environment, gate, lockfiles, schema, settings
 from transfer_learning.errors import UserError
 
 PHASES = ("frozen", "finetune", "test")
@@ -139,16 +139,16 @@ def _numbers(path: Path, label: str) -> dict[str, float]:
         ) from None
 
 
-def limits_of(base: State, new: State) -> settings.Gate:
+def limits_of(base: State, new: State) -> schema.Gate:
     """What counts as worse: by the base's settings, so that a change cannot loosen it for itself; the new ones where
     the base has none yet or of another version."""
     try:
-        return settings.Gate.model_validate(settings.read_yaml(base.folder / "params.yaml").get("gate"))
+        return schema.Gate.model_validate(settings.read_yaml(base.folder / "params.yaml").get("gate"))
     except ValidationError:
         return settings.check(settings.read_yaml(new.folder / "params.yaml")).gate
 
 
-def compare(base: State, new: State, limits: settings.Gate, *, reproduced: bool = False) -> Comparison:
+def compare(base: State, new: State, limits: schema.Gate, *, reproduced: bool = False) -> Comparison:
     """Compare two states and judge the new one.
 
     Args:
@@ -182,7 +182,7 @@ def compare(base: State, new: State, limits: settings.Gate, *, reproduced: bool 
     return found
 
 
-def _metrics(base: State, new: State, limits: settings.Gate) -> list[Metric]:
+def _metrics(base: State, new: State, limits: schema.Gate) -> list[Metric]:
     """All metrics of both, ends of intervals left out; the accuracy on the test photos has its own judgement."""
     tolerances = {name: guarded.tolerance for name, guarded in limits.metrics.items()}
     names = dict.fromkeys([*base.metrics, *new.metrics, *tolerances, ACCURACY])
@@ -208,7 +208,7 @@ def _apart(metric: Metric, found: Comparison) -> str | None:
     return f"{text}: more than {metric.tolerance:g} apart"
 
 
-def _worse(metric: Metric, found: Comparison, limits: settings.Gate) -> str | None:
+def _worse(metric: Metric, found: Comparison, limits: schema.Gate) -> str | None:
     """Why a guarded metric counts as worse; None if it does not. What was measured on the test photos is paired."""
     assert metric.gain is not None
     assert metric.tolerance is not None

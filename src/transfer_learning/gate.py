@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import binom, binomtest, bootstrap, permutation_test
 
 from transfer_learning.errors import UserError
-from transfer_learning.settings import Gate
+from transfer_learning.schema import Gate
 
 COLUMNS = ("path", "sha256", "label", "probability", "predicted")  # of reports/test/predictions.csv
 RESAMPLES = 9999

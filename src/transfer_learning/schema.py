@@ -1,0 +1,158 @@
+"""The settings as a schema: every section of params.yaml, with types, ranges, and what must fit what."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from transfer_learning.backbones import BACKBONES
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+LearningRate = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Epochs = Annotated[int, Field(ge=1, le=10_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
+
+
+def _without_password(url: str | None) -> str | None:
+    if url and urlsplit(url).username is not None:
+        raise ValueError(
+            "holds a user name or password, and params.yaml is in git: put the file into the mirror folder"
+        )
+    return url
+
+
+Url = Annotated[str | None, AfterValidator(_without_password)]
+
+
+class Section(BaseModel):
+    """Exact types (no "10" for 10), no unknown keys, no NaN or infinity."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class ArchiveData(Section):
+    name: str
+    kind: Literal["archive"]
+    archive: Annotated[str, Field(min_length=1)]
+    url: Url
+    digest: Digest
+    max_unpacked_mb: Count
+
+
+class DrawnData(Section):
+    name: str
+    kind: Literal["drawn"]
+    classes: Annotated[int, Field(ge=2, le=10)]
+    photos_per_class: Annotated[int, Field(ge=4, le=100_000)]
+    size: Annotated[int, Field(ge=16, le=1024)]
+    seed: Seed
+
+
+class Augment(Section):
+    flip: bool
+    rotation: Annotated[float, Field(ge=0, le=0.5)]
+
+
+class MobileNetV2(Section):
+    name: Literal["mobilenet_v2"]
+    pretrained_resolution: Literal[96, 128, 160, 192, 224]
+    url: Url
+    weights_digest: Digest
+    boundary: str
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class SmallCNN(Section):
+    name: Literal["small_cnn"]
+    pretrained_resolution: None
+    url: None
+    weights_digest: None
+    boundary: str
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Images(Section):
+    size: Annotated[int, Field(ge=32, le=1024)]
+    max_megapixels: Annotated[int, Field(ge=1, le=1000)]
+
+
+class Split(Section):
+    test_fraction: Fraction
+    validation_fraction: Fraction
+    fraction: Annotated[float, Field(gt=0, le=1)]
+
+
+class Features(Section):
+    views: Annotated[int, Field(ge=1, le=1000)]
+
+
+class TrainFrozen(Section):
+    learning_rate: LearningRate
+    epochs: Epochs
+    batch_size: Count
+
+
+class Finetune(Section):
+    fine_tune_at: Annotated[int, Field(ge=0)]
+    learning_rate: LearningRate
+    epochs: Epochs
+    batch_size: Count
+
+
+class Evaluate(Section):
+    threshold: Fraction
+    confidence: Fraction
+    calibration_bins: Annotated[int, Field(ge=2, le=100)]
+
+
+class Guarded(Section):
+    better: Literal["higher", "lower"]
+    tolerance: Annotated[float, Field(ge=0)]
+
+
+class Gate(Section):
+    accuracy_tolerance: Annotated[float, Field(ge=0, lt=1)]
+    significance: Fraction
+    metrics: dict[Annotated[str, Field(pattern="^(frozen|finetune|test)/[a-z0-9_]+$")], Guarded]
+
+
+class Runtime(Section):
+    threads: Annotated[int, Field(ge=0, le=1024)]
+
+
+class Settings(Section):
+    """The whole of params.yaml; conf/ explains each key."""
+
+    seed: Seed
+    data: Annotated[ArchiveData | DrawnData, Field(discriminator="kind")]
+    augment: Augment
+    model: Annotated[MobileNetV2 | SmallCNN, Field(discriminator="name")]
+    images: Images
+    split: Split
+    features: Features
+    train_frozen: TrainFrozen
+    finetune: Finetune
+    evaluate: Evaluate
+    gate: Gate
+    runtime: Runtime
+
+    @model_validator(mode="after")
+    def _fit_each_other(self) -> Settings:
+        backbone = BACKBONES[self.model.name]
+        if self.finetune.fine_tune_at > backbone.layers:
+            raise ValueError(
+                f"finetune.fine_tune_at = {self.finetune.fine_tune_at}: allowed are 0 to {backbone.layers}, "
+                f"the layers of {self.model.name}"
+            )
+        if self.model.boundary not in backbone.boundaries:
+            raise ValueError(
+                f"model.boundary = {self.model.boundary!r}: allowed for {self.model.name} are "
+                + ", ".join(backbone.boundaries)
+            )
+        if self.data.kind == "drawn" and self.data.classes != 2:
+            raise ValueError(f"data.classes = {self.data.classes}: the head tells two classes apart, allowed is 2")
+        return self
