@@ -47,11 +47,11 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     base = backbone.build(settings.model.name, size=size)
     model = classifier.whole(base, weights.read(TUNED))
     classes, parts = features.read_split(Path("data/split.csv"))
-    test = parts["test"]
+    test, raw = parts["test"], photos.root(RAW)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        test_photos = photos.load_batch([RAW / path for path in test.paths], size=size, pool=pool)
-    probabilities = classifier.predict(model, test_photos, threads=slices())  # (n,)
-    unsure = test_photos[np.argsort(np.abs(probabilities - 0.5), kind="stable")[:8]]  # where a difference shows most
+        test_photos = photos.load_batch([raw / path for path in test.paths], size=size, pool=pool)
+    probabilities = classifier.predict(model, test_photos, threads=slices())  # (n, classes)
+    unsure = test_photos[np.argsort(probabilities.max(axis=1), kind="stable")[:8]]  # where a difference shows most
     largest = classifier.difference_of_parts(base, settings.model.boundary, model, unsure)
     if largest > 0.02:  # float16 storage moves a probability by about 0.001
         raise RuntimeError(f"the whole model and its trained parts differ by {largest:.3f} in probability")
@@ -65,9 +65,9 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     )
     classifier.save(model, Path("models/model.keras"), classes=classes)
     stage.write_json(TEST / "metrics.json", metrics)
-    predicted = (probabilities >= settings.evaluate.threshold).astype(int)
+    predicted = evaluation.predict(probabilities, threshold=settings.evaluate.threshold)  # (n,)
     _write_predictions(test.paths, classes, test.labels, probabilities, predicted)
-    _draw_test(test.labels, probabilities, predicted, classes, test_photos, metrics, settings)
+    _draw_test(test.labels, probabilities, predicted, classes, test_photos, settings)
     _draw_training(base, settings)
     _draw_data(parts["train"], classes, settings)
     return metrics
@@ -76,18 +76,24 @@ def evaluate(settings: Settings) -> dict[str, Any]:
 def _write_predictions(
     paths: list[Path], classes: list[str], labels: np.ndarray, probabilities: np.ndarray, predicted: np.ndarray
 ) -> None:
+    """One row a photo. `probability` is that of the second of two classes, else that of the predicted class, beside
+    which `label_probability` is that of the true one."""
     from transfer_learning import photos
 
-    names = np.array(classes)
+    names, rows = np.array(classes), np.arange(len(labels))
+    raw = photos.root(RAW)
+    two = len(classes) == 2
     table = pd.DataFrame(
         {
             "path": [path.as_posix() for path in paths],
-            "sha256": [photos.sha256(RAW / path) for path in paths],
+            "sha256": [photos.sha256(raw / path) for path in paths],
             "label": names[labels],
-            "probability": probabilities.astype(float).round(6),
+            "probability": probabilities[rows, 1 if two else predicted].astype(float).round(6),
             "predicted": names[predicted],
         }
     )
+    if not two:
+        table["label_probability"] = probabilities[rows, labels].astype(float).round(6)
     with stage.written_aside(TEST / "predictions.csv") as aside:
         table.to_csv(aside, index=False, lineterminator="\n")
 
@@ -98,17 +104,20 @@ def _draw_test(
     predicted: np.ndarray,
     classes: list[str],
     test_photos: np.ndarray,
-    metrics: dict[str, Any],
     settings: Settings,
 ) -> None:
-    from transfer_learning import figures
+    """The table of the classes, and the figures of the test."""
+    from transfer_learning import evaluation, result_figures
 
-    figures.confusion(TEST / "confusion_matrix.png", labels, predicted, classes)
-    figures.roc(TEST / "roc.png", labels, probabilities, metrics["roc_auc"], classes[1])
+    table = evaluation.per_class(labels, predicted, classes)
+    with stage.written_aside(TEST / "per_class.csv") as aside:
+        table.to_csv(aside, index=False, lineterminator="\n")
+    result_figures.per_class(TEST / "per_class.png", table)
+    result_figures.confusion(TEST / "confusion_matrix.png", labels, predicted, classes)
+    result_figures.roc(TEST / "roc.png", labels, probabilities, classes)
     bins = settings.evaluate.calibration_bins
-    error = metrics["calibration_error"]
-    figures.reliability(TEST / "reliability.png", labels, probabilities, bins=bins, error=error, positive=classes[1])
-    figures.predictions(TEST / "predictions.png", test_photos, labels, probabilities, predicted, classes)
+    result_figures.reliability(TEST / "reliability.png", labels, probabilities, classes, bins=bins)
+    result_figures.predictions(TEST / "predictions.png", test_photos, labels, probabilities, predicted, classes)
 
 
 def _draw_training(base: keras.Model, settings: Settings) -> None:
@@ -130,9 +139,9 @@ def _draw_data(train: features.Part, classes: list[str], settings: Settings) -> 
     size, views = settings.images.size, min(settings.features.views, 9)
     chosen = np.random.default_rng(settings.seed).permutation(len(train.labels))[:9]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        nine = photos.load_batch([RAW / train.paths[i] for i in chosen], size=size, pool=pool)
+        nine = photos.load_batch([photos.root(RAW) / train.paths[i] for i in chosen], size=size, pool=pool)
     folder = Path("reports/data")
-    names = [classes[label] for label in train.labels[chosen]]
+    names = [figures.shown(classes)[label] for label in train.labels[chosen]]
     figures.photo_grid(folder / "examples.png", nine, names, columns=3, heading="Nine training photos")
     rows = augment.draw_transforms(
         len(train.labels),

@@ -12,7 +12,7 @@ OUTPUT = Path("data/features")
 def main() -> None:
     settings = load("featurize")
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    from transfer_learning import augment, backbone, features
+    from transfer_learning import augment, backbone, features, photos
 
     size = settings.images.size
     base = backbone.build(settings.model.name, size=size)
@@ -28,7 +28,13 @@ def main() -> None:
     )
     with checkpoint.unfinished(OUTPUT, "featurize") as folder:
         features.compute(
-            base, settings.model.boundary, parts, Path("data/raw"), folder, size=size, transforms=transforms
+            base,
+            settings.model.boundary,
+            parts,
+            photos.root(Path("data/raw")),
+            folder,
+            size=size,
+            transforms=transforms,
         )
         stage.put(folder, OUTPUT)
 

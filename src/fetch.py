@@ -1,31 +1,62 @@
 """Stage fetch: photos and backbone weights from the mirror folder or their URL, checked, into data/."""
 
 from pathlib import Path
+from typing import Any
 
-from transfer_learning import stage, weights
+from transfer_learning import own_photos, photos, stage, weights
 from transfer_learning.archives import extract_photos
 from transfer_learning.backbones import mobilenet_v2_file, small_cnn_weights
 from transfer_learning.drawn import draw_dataset
 from transfer_learning.errors import UserError
-from transfer_learning.photos import check_all, digest
 from transfer_learning.schema import Settings
 from transfer_learning.settings import load
 from transfer_learning.sources import locate
 
 
-def fetch_photos(settings: Settings, folder: Path) -> list[str]:
-    """Fill `folder` with the photos that `data` names; returns their paths in it."""
+def fetch_photos(settings: Settings, folder: Path) -> int:
+    """Fill `folder` with the photos that `data` names, or with the list of them; returns their number."""
     data = settings.data
+    where, paths, source = _gather(data, folder)
+    broken = photos.broken(where, paths, max_megapixels=settings.images.max_megapixels)
+    if broken:
+        said = f"{len(broken)} of {len(paths)} photos are unreadable: {photos.name_some(broken)}"
+        if data.kind != "folder" or not data.skip_broken or len(broken) == len(paths):
+            raise UserError(said + ("; data.skip_broken=true leaves them out" if data.kind == "folder" else ""))
+        print(f"left out: {said}")
+    hashes = photos.hashes(where, [path for path in paths if path not in broken])
+    if data.kind != "drawn":
+        _check_digest(hashes, data.digest, source)
+    if where == folder:
+        for path in broken:
+            (folder / path).unlink()
+    elif data.kind == "folder" and data.copy_photos:
+        own_photos.copy(where, hashes, folder)
+    else:
+        own_photos.write_list(folder, where, hashes)
+    return len(hashes)
+
+
+def _gather(data: Any, folder: Path) -> tuple[Path, list[str], str]:
+    """Where the photos are, their paths in there, and where they come from; all but those of a folder of one's own are
+    drawn or unpacked into `folder`."""
     if data.kind == "drawn":
-        return draw_dataset(
-            folder, classes=data.classes, photos_per_class=data.photos_per_class, size=data.size, seed=data.seed
-        )
-    archive = locate(data.archive, data.url)
-    paths = extract_photos(archive, folder, max_bytes=data.max_unpacked_mb * 1_000_000)
-    found = digest(folder, paths)
-    if data.digest is not None and found != data.digest:
-        raise UserError(f"{archive} holds other photos: their digest is {found}, data.digest is {data.digest}")
-    return paths
+        options = {"classes": data.classes, "photos_per_class": data.photos_per_class}
+        return folder, draw_dataset(folder, size=data.size, seed=data.seed, **options), data.name
+    source = own_photos.find(data.path) if data.kind == "folder" else locate(data.archive, data.url)
+    if source.is_dir():
+        listing = own_photos.list_folder(source, max_files=data.max_files)
+        if listing.others:
+            print(own_photos.describe(listing.others))
+        return listing.folder, listing.paths, str(source)
+    return folder, extract_photos(source, folder, max_bytes=data.max_unpacked_mb * 1_000_000), str(source)
+
+
+def _check_digest(hashes: dict[str, str], wanted: str | None, source: str) -> None:
+    found = photos.digest(hashes)
+    if wanted is None:
+        print(f"digest of the photos: {found}")
+    elif found != wanted:
+        raise UserError(f"{source} holds other photos: their digest is {found}, data.digest is {wanted}")
 
 
 def fetch_backbone(settings: Settings) -> weights.Weights:
@@ -46,10 +77,10 @@ def main() -> None:
     settings = load("fetch")
     backbone = fetch_backbone(settings)
     with stage.written_aside(Path("data/raw")) as folder:
-        paths = fetch_photos(settings, folder)
-        check_all(folder, paths, max_megapixels=settings.images.max_megapixels)
+        number = fetch_photos(settings, folder)
         weights.write(Path("data/pretrained/backbone.weights.h5"), backbone)
-    print(f"{len(paths):,} photos in data/raw, all readable; backbone of {len(backbone)} layers with weights")
+    where = photos.root(Path("data/raw"))
+    print(f"{number:,} photos in {where}, all readable; backbone of {len(backbone)} layers with weights")
 
 
 if __name__ == "__main__":

@@ -85,10 +85,10 @@ def _stored() -> tuple[training.Batch, tf.data.Dataset]:
 
 def _photos(settings: Settings, pool: ThreadPoolExecutor) -> tuple[training.Batch, tf.data.Dataset]:
     """Inputs from the photos themselves, for a fine_tune_at below the boundary."""
-    from transfer_learning import augment, features, training
+    from transfer_learning import augment, features, photos, training
 
     print("fine_tune_at is not above model.boundary: training from the photos, slower than from stored activations")
-    raw, size = Path("data/raw"), settings.images.size
+    raw, size = photos.root(Path("data/raw")), settings.images.size
     _, parts = features.read_split(Path("data/split.csv"))
     transforms = augment.draw_transforms(
         len(parts["train"].labels),

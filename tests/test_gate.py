@@ -120,3 +120,16 @@ def test_losses_are_those_of_the_class_that_each_photo_has() -> None:
     first, second = gate.losses("\n".join(rows), "\n".join([rows[0], *rows[:0:-1]]))
     np.testing.assert_allclose(second, -np.log([5e-7, 0.25, 0.75]))
     np.testing.assert_allclose(first, second)
+
+
+def test_losses_of_many_classes_are_those_of_the_true_class() -> None:
+    head = "path,sha256,label,probability,predicted,label_probability\n"
+    base = head + "a/1.jpg,d1,a,0.5,a,0.5\nb/2.jpg,d2,b,0.7,c,0.2\nc/3.jpg,d3,c,0.9,c,0.9\n"
+    new = head + "a/1.jpg,d1,a,0.6,b,0.3\nb/2.jpg,d2,b,0.8,b,0.8\nc/3.jpg,d3,c,1.0,c,1.0\n"
+    before, after = gate.losses(base, new)
+    np.testing.assert_allclose(before, -np.log([0.5, 0.2, 0.9]))
+    np.testing.assert_allclose(after, -np.log([0.3, 0.8, 1.0]), atol=1e-6)
+    paired = gate.pair(base, new)
+    assert [(flip.path, flip.base, flip.new) for flip in (*paired.lost, *paired.gained)] == [
+        ("a/1.jpg", 0.5, 0.3), ("b/2.jpg", 0.2, 0.8)
+    ]  # fmt: skip

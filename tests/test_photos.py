@@ -101,11 +101,10 @@ def test_each_broken_file_is_refused_for_its_reason(tmp_path: Path) -> None:
 
 def test_all_broken_files_are_named_at_once(tmp_path: Path) -> None:
     wrong = broken(tmp_path)
-    with pytest.raises(UserError) as error:
-        photos.check_all(tmp_path, photos.list_photos(tmp_path), max_megapixels=80)
-    assert str(error.value).startswith("5 of 7 photos are unreadable: ")
-    assert all(name in str(error.value) for name in wrong)
-    photos.check_all(tmp_path, ["good.jpg", "good.png"], max_megapixels=80)
+    found = photos.broken(tmp_path, [*photos.list_photos(tmp_path), "gone.jpg"], max_megapixels=80)
+    assert found.keys() == wrong.keys() | {"gone.jpg"}
+    assert photos.name_some(found).endswith("; and 1 more")
+    assert photos.name_some({"a.jpg": "is empty"}) == "a.jpg is empty"
 
 
 def test_digest_is_that_of_sha256sum_over_sorted_lines(tmp_path: Path) -> None:
@@ -115,7 +114,7 @@ def test_digest_is_that_of_sha256sum_over_sorted_lines(tmp_path: Path) -> None:
     shell = "find a b -name '*.jpg' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
     done = subprocess.run(["bash", "-c", shell], cwd=tmp_path, capture_output=True, text=True, check=True)
     paths = photos.list_photos(tmp_path)
-    assert photos.digest(tmp_path, paths[::-1]) == done.stdout.split()[0]
+    assert photos.digest(photos.hashes(tmp_path, paths[::-1])) == done.stdout.split()[0]
 
 
 def test_hidden_files_and_other_files_are_no_photos() -> None:

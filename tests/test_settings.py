@@ -58,7 +58,7 @@ def test_committed_settings_are_valid() -> None:
         ("model.name", "resnet", "model.name = 'resnet': allowed are 'mobilenet_v2', 'small_cnn'"),
         ("model.pretrained_resolution", 150, "model.pretrained_resolution = 150: must be 96, 128, 160, 192 or 224"),
         ("model.weights_digest", "abc", "model.weights_digest = 'abc': String should match pattern"),
-        ("data.kind", "folders", "data.kind = 'folders': allowed are 'archive', 'drawn'"),
+        ("data.kind", "folders", "data.kind = 'folders': allowed are 'archive', 'folder', 'drawn'"),
         ("data.archive", "", "data.archive = '': String should have at least 1 character"),
         ("finetun", {}, "finetun is not a setting: did you mean finetune?"),
         ("seed", None, "seed = None: must be a valid integer"),

@@ -121,7 +121,7 @@ def test_other_than_https_and_file_is_refused(url: str, tmp_path: Path) -> None:
 def test_nothing_anywhere_names_the_three_ways_out(server: str) -> None:
     with pytest.raises(UserError) as error:
         sources.locate("a.zip", f"{server}/none")
-    assert all(way in str(error.value) for way in ("404", "DATA_MIRROR", "data.archive", "make demo"))
+    assert all(way in str(error.value) for way in ("404", "DATA_MIRROR", "data.path", "make demo"))
     assert "\n" not in str(error.value)
 
 

@@ -105,16 +105,55 @@ def test_photos_outside_class_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no class: allowed are class folders"):
         splitting.scan(write(tmp_path / "a", {"x.jpg": b""}))
     with pytest.raises(UserError, match="has no class: allowed are train, validation or test"):
-        splitting.scan(write(tmp_path / "b", {"train/x/1.jpg": b"", "other/x/2.jpg": b""}))
+        splitting.scan(write(tmp_path / "b", {"train/x/1.jpg": b"", "val/x/1.jpg": b"", "other/x/2.jpg": b""}))
+
+
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [
+        (["train/a/1.jpg", "validation/a/x/2.jpg"], [("a", "train"), ("a", "validation")]),
+        (["Train/a/1.jpg", "val/b/2.jpg", "TESTING/b/3.jpg"], [("a", "train"), ("b", "validation"), ("b", "test")]),
+        (["train/1.jpg", "plane/2.jpg"], [("train", ""), ("plane", "")]),  # vehicles
+        (["a/train/1.jpg", "b/test/2.jpg"], [("a", ""), ("b", "")]),
+    ],
+)
+def test_folders_of_parts_and_of_classes_are_told_apart(paths: list[str], found: list[tuple[str, str]]) -> None:
+    table = splitting.label(paths, Path("x"))
+    assert list(zip(table["label"], table["part"], strict=True)) == found
+
+
+@pytest.mark.parametrize(("one", "other"), [("Cats", "cats"), ("caf\u00e9", "cafe\u0301"), ("STRASSE", "stra\u00dfe")])
+def test_classes_that_a_file_system_may_take_for_one_are_refused(one: str, other: str) -> None:
+    with pytest.raises(UserError, match="differ only in case or in how letters are encoded"):
+        splitting.label([f"{one}/1.jpg", f"{other}/2.jpg"], Path("x"))
+
+
+def test_few_photos_still_give_each_part_one(tmp_path: Path) -> None:
+    found = counts(splitting.split(table({"": {"a": 3, "b": 4}}), **OPTIONS))
+    assert found == {
+        (part, label): 1 + (label == "b" and part == "train") for part in splitting.PARTS for label in "ab"
+    }
+
+
+def test_a_thousand_classes_are_split(tmp_path: Path) -> None:
+    split = splitting.split(table({"": {str(number): 5 for number in range(1000)}}), **OPTIONS)
+    assert set(counts(split).values()) == {1, 3}
+    assert (
+        splitting.describe(split) == "1000 classes; train: 3,000 photos; validation: 1,000 photos; test: 1,000 photos"
+    )
 
 
 @pytest.mark.parametrize(
     ("parts", "said"),
     [
-        ({"": {"a": 50}}, r"found 1 class folder\(s\) with photos \(a\); the binary head needs exactly 2"),
-        ({"": {"a": 5, "b": 5, "c": 5}}, r"found 3 class folder\(s\).*exactly 2"),
-        ({"train": {"a": 9, "b": 9}, "validation": {"a": 9}}, "class b has no photo for validation"),
-        ({"": {"a": 100, "b": 1}}, "class b has no photo for"),
+        ({"": {"a": 50}}, r"found 1 class folder\(s\) with photos \(a\); allowed are 2 to 1000"),
+        (
+            {"": {str(number): 3 for number in range(1001)}},
+            r"found 1001 class folder\(s\).*\.\.\.\); allowed are 2 to 1000",
+        ),
+        ({"train": {"a": 9, "b": 9}, "validation": {"a": 9}}, r"class b has 9 photo\(s\), none of them for validation"),
+        ({"": {"a": 100, "b": 1}}, r"class b has 1 photo\(s\), none of them for validation: at least three"),
+        ({"": {"a": 100, "b": 2}}, r"class b has 2 photo\(s\), none of them for test: at least three"),
     ],
 )
 def test_too_few_or_too_many_classes_are_refused(parts: dict[str, dict[str, int]], said: str) -> None:

@@ -11,17 +11,16 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
 from tqdm import tqdm
 
 from transfer_learning.errors import UserError
-from transfer_learning.photos import is_photo
+from transfer_learning.photos import is_photo, part_of
 
-PARTS = ("train", "validation", "test")
 # what zipfile, tarfile and the decompressors raise for files that are not in order, seen with mutated archives
 BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError),
@@ -137,15 +136,15 @@ def _choose(archive: Path, members: Iterator[Member], max_bytes: int) -> dict[st
             folders.update(path.parents)
     if not photos:
         raise UserError(f"{archive} holds no photos (JPEG, PNG, GIF, BMP or WebP)")
-    shared = _shared_folders(list(photos))
+    shared = shared_folders(list(photos))
     return {PurePosixPath(*path.parts[shared:]).as_posix(): member for path, member in photos.items()}
 
 
-def _shared_folders(paths: list[PurePosixPath]) -> int:
+def shared_folders(paths: Sequence[PurePath]) -> int:
     """How many leading folders all photos share, leaving each at least its class folder."""
     shared = 0
     most = min(len(path.parts) for path in paths) - 2
-    while shared < most and len({path.parts[shared] for path in paths}) == 1 and paths[0].parts[shared] not in PARTS:
+    while shared < most and len({path.parts[shared] for path in paths}) == 1 and not part_of(paths[0].parts[shared]):
         shared += 1
     return shared
 

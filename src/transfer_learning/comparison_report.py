@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import confusion_matrix
 
-from transfer_learning import contents, figures, gate, photos
+from transfer_learning import contents, figures, gate, photos, result_figures
 from transfer_learning.comparison import FINE, REGRESSION, Comparison, Metric
 from transfer_learning.lockfiles import Difference
 
@@ -168,19 +168,24 @@ def _draw_confusions(path: Path, found: Comparison) -> None:
         confusion_matrix([row["label"] for row in rows], [row["predicted"] for row in rows], labels=classes)
         for rows in tables
     ]
-    with figures.drawing(path, ncols=2, figsize=(9, 4.4)) as (_, axes):
+    height = max(4.4, 0.45 * min(len(classes), result_figures.MOST_CELLS) + 1)
+    with figures.drawing(path, ncols=2, figsize=(2 * height + 0.2, height)) as (_, axes):
         for axis, state, matrix in zip(axes, (found.base, found.new), counts, strict=True):
-            figures.draw_confusion(axis, matrix, classes, peak=int(np.max(counts)))
+            if len(classes) > result_figures.MOST_CELLS:
+                result_figures.draw_top_confusions(axis, matrix, classes)
+            else:
+                result_figures.draw_confusion(axis, matrix, classes, peak=int(np.max(counts)))
             axis.set_title(state.label)
 
 
 def _draw_flips(path: Path, found: Comparison, raw: Path) -> None:
     """Thumbnails of flipped photos, the lost ones first; nothing where none of them is there."""
     assert found.paired
-    chosen = [(flip, "lost") for flip in found.paired.lost if (raw / flip.path).is_file()][:DRAWN]
-    chosen += [(flip, "gained") for flip in found.paired.gained if (raw / flip.path).is_file()][:DRAWN]
+    folder = photos.root(raw)
+    chosen = [(flip, "lost") for flip in found.paired.lost if (folder / flip.path).is_file()][:DRAWN]
+    chosen += [(flip, "gained") for flip in found.paired.gained if (folder / flip.path).is_file()][:DRAWN]
     if chosen:
-        pixels = np.stack([photos.load(raw / flip.path, size=THUMBNAIL) for flip, _ in chosen])
+        pixels = np.stack([photos.load(folder / flip.path, size=THUMBNAIL) for flip, _ in chosen])
         titles = [f"{flip.label}, {kind}\n{flip.base:.2f} to {flip.new:.2f}" for flip, kind in chosen]
         colours = [figures.WRONG if kind == "lost" else figures.RIGHT for _, kind in chosen]
         heading = f"Flipped: {len(found.paired.lost)} lost (red), {len(found.paired.gained)} gained"

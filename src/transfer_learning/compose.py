@@ -17,7 +17,7 @@ def compose(target: Path, overrides: list[str]) -> None:
     Raises:
         UserError: Hydra does not take conf/ or an override.
     """
-    conf, plugins = str(Path("conf").resolve()), str(Path(".dvc").resolve())
+    conf, plugins = str(Path("conf").resolve()), str(Path("src").resolve())
     try:
         with stage.written_aside(target) as aside:
             written = aside.with_suffix(".yaml")  # DVC chooses the format by the suffix

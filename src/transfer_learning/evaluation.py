@@ -1,10 +1,28 @@
-"""Metrics of a binary classifier on test photos."""
+"""Metrics of a classifier on test photos, of two classes or many."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from scipy.stats import binomtest
-from sklearn.metrics import log_loss, precision_recall_fscore_support, roc_auc_score
+from sklearn.metrics import balanced_accuracy_score, log_loss, precision_recall_fscore_support, roc_auc_score
+
+MANY = 10  # classes; with more of them the five most probable ones are looked at too
+TOP = 5
+
+
+def predict(probabilities: np.ndarray, *, threshold: float) -> np.ndarray:
+    """Choose the most probable class; of two classes the second from `threshold` on.
+
+    Args:
+        probabilities: (n, classes) in [0, 1].
+
+    Returns:
+        (n,) indices.
+    """
+    if probabilities.shape[1] == 2:
+        return (probabilities[:, 1] >= threshold).astype(int)
+    return probabilities.argmax(axis=1)
 
 
 def measure(
@@ -12,30 +30,54 @@ def measure(
 ) -> dict[str, object]:
     """Compute loss, accuracy with its Wilson interval, precision, recall, F1, ROC AUC and calibration error.
 
+    Precision, recall, F1 and ROC AUC are those of the second of two classes, and means over all classes (each against
+    the rest) where there are more. Balanced accuracy is the mean recall of all classes (Brodersen et al. 2010).
+
     Args:
-        labels: (n,) in {0, 1}, both present.
-        probabilities: (n,) in [0, 1], of class 1; precision, recall and F1 are those of class 1.
+        labels: (n,) indices, every class present.
+        probabilities: (n, classes) in [0, 1].
 
     Returns:
         Numbers by name, as reports/test/metrics.json holds them.
     """
-    predicted = probabilities >= threshold
+    predicted = predict(probabilities, threshold=threshold)
     right = int((predicted == labels).sum())
     low, high = wilson_interval(right, len(labels), confidence=confidence)
-    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, average="binary", zero_division=0.0)
-    return {
+    classes = probabilities.shape[1]
+    two = classes == 2
+    average = "binary" if two else "macro"
+    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, average=average, zero_division=0.0)
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)  # float32 sums differ from 1 in the seventh digit
+    scores = exact[:, 1] if two else exact
+    found: dict[str, object] = {
         "photos": len(labels),
         "correct": right,
-        "loss": float(log_loss(labels, probabilities.astype(np.float64), labels=[0, 1])),
+        "loss": float(log_loss(labels, scores, labels=range(classes))),
         "accuracy": right / len(labels),
         "accuracy_low": low,
         "accuracy_high": high,
+        "balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
         "precision": float(precision),
         "recall": float(recall),
         "f1": float(f1),
-        "roc_auc": float(roc_auc_score(labels, probabilities)),
-        "calibration_error": calibration_error(labels, probabilities, bins=bins),
+        "roc_auc": float(roc_auc_score(labels, scores, multi_class="ovr")),
+        "calibration_error": calibration_error(*judged(labels, probabilities), bins=bins),
     }
+    if classes > MANY:
+        ahead = (probabilities > probabilities[np.arange(len(labels)), labels][:, None]).sum(axis=1)
+        found[f"top_{TOP}_accuracy"] = float((ahead < TOP).mean())
+    return found
+
+
+def per_class(labels: np.ndarray, predicted: np.ndarray, classes: list[str]) -> pd.DataFrame:
+    """One row a class: class, photos, correct, precision, recall and f1, each in [0, 1] at six decimals."""
+    precision, recall, f1, photos = precision_recall_fscore_support(
+        labels, predicted, labels=range(len(classes)), zero_division=0.0
+    )
+    correct = [int((predicted[labels == index] == index).sum()) for index in range(len(classes))]
+    table = pd.DataFrame({"class": classes, "photos": photos, "correct": correct})
+    return table.assign(precision=precision.round(6), recall=recall.round(6), f1=f1.round(6))
 
 
 def wilson_interval(right: int, n: int, *, confidence: float) -> tuple[float, float]:
@@ -44,17 +86,27 @@ def wilson_interval(right: int, n: int, *, confidence: float) -> tuple[float, fl
     return float(interval.low), float(interval.high)
 
 
-def calibration_bins(labels: np.ndarray, probabilities: np.ndarray, *, bins: int) -> list[tuple[float, float, int]]:
-    """Per equally wide bin that is not empty: mean probability, share of class 1, number of photos."""
+def judged(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What calibration compares: whether it came true (n,), and how probable it was said to be (n,).
+
+    Of two classes that is the second one; of more the most probable one (Guo et al. 2017).
+    """
+    if probabilities.shape[1] == 2:
+        return labels, probabilities[:, 1]
+    return (probabilities.argmax(axis=1) == labels).astype(int), probabilities.max(axis=1)
+
+
+def calibration_bins(true: np.ndarray, probabilities: np.ndarray, *, bins: int) -> list[tuple[float, float, int]]:
+    """Per equally wide bin that is not empty: mean probability, share that came true, number of photos."""
     index = np.minimum((probabilities * bins).astype(int), bins - 1)
     return [
-        (float(probabilities[chosen].mean()), float(labels[chosen].mean()), int(chosen.sum()))
+        (float(probabilities[chosen].mean()), float(true[chosen].mean()), int(chosen.sum()))
         for chosen in (index == number for number in range(bins))
         if chosen.any()
     ]
 
 
-def calibration_error(labels: np.ndarray, probabilities: np.ndarray, *, bins: int) -> float:
-    """Expected calibration error of the probability of class 1 (Naeini et al. 2015): |mean - share|, by photos."""
-    rows = calibration_bins(labels, probabilities, bins=bins)
-    return sum(abs(mean - share) * number for mean, share, number in rows) / len(labels)
+def calibration_error(true: np.ndarray, probabilities: np.ndarray, *, bins: int) -> float:
+    """Expected calibration error (Naeini et al. 2015): |mean - share| of each bin, by photos; see `judged`."""
+    rows = calibration_bins(true, probabilities, bins=bins)
+    return sum(abs(mean - share) * number for mean, share, number in rows) / len(true)

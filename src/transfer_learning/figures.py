@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from sklearn.metrics import confusion_matrix, roc_curve
 
-from transfer_learning.evaluation import calibration_bins
 from transfer_learning.stage import written_aside
 
 TRAIN, VALIDATION, RIGHT, WRONG, GREY = "#4477aa", "#ee7733", "#228833", "#cc3311", "#888888"
@@ -30,7 +30,9 @@ STYLE: Any = {
     "axes.titlesize": 12,
     "figure.dpi": 110,
     "axes.titlelocation": "left",
+    "text.parse_math": False,  # a class may have a $ in its name
 }
+LONGEST = 22  # letters of a class name in a figure
 
 
 @contextmanager
@@ -43,6 +45,19 @@ def drawing(path: Path, **options: Any):  # type: ignore[no-untyped-def]
             figure.savefig(aside, format="png", metadata={"Software": None})
         finally:
             plt.close(figure)
+
+
+@cache
+def _drawable() -> frozenset[int]:
+    """Code points of the letters that the figures' font has."""
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+
+
+def shown(classes: Sequence[str]) -> list[str]:
+    """Class names as figures show them: shortened, and numbered where the font lacks a letter of theirs."""
+    half = LONGEST // 2
+    short = [name if len(name) <= LONGEST else f"{name[:half]}\u2026{name[-half:]}" for name in classes]
+    return [name if _drawable().issuperset(map(ord, name)) else f"class {number}" for number, name in enumerate(short)]
 
 
 def learning_curves(path: Path, frozen: pd.DataFrame, tuned: pd.DataFrame | None = None) -> None:
@@ -79,55 +94,6 @@ def learning_curves(path: Path, frozen: pd.DataFrame, tuned: pd.DataFrame | None
         )
 
 
-def confusion(path: Path, labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> None:
-    """Counts of true against predicted class; labels and predicted are (n,) indices into `classes`."""
-    counts = confusion_matrix(labels, predicted, labels=range(len(classes)))
-    with drawing(path, figsize=(5.2, 4.6)) as (_, axis):
-        draw_confusion(axis, counts, classes, peak=counts.max())
-        axis.set_title(f"Confusion on {len(labels)} test photos")
-
-
-def draw_confusion(axis: Any, counts: np.ndarray, classes: Sequence[str], *, peak: int) -> None:
-    """Draw counts (classes, classes), true by predicted, onto an axis; the darkest colour stands for `peak`."""
-    axis.imshow(counts, cmap="Blues", vmin=0, vmax=peak)
-    axis.grid(False)
-    for (row, column), number in np.ndenumerate(counts):
-        share = number / max(counts[row].sum(), 1)
-        colour = "white" if number > peak / 2 else "black"
-        axis.text(column, row, f"{number}\n{share:.1%}", ha="center", va="center", color=colour, fontsize=13)
-    ticks = range(len(classes))
-    axis.set_xticks(ticks, classes)
-    axis.set_yticks(ticks, classes, rotation=90, va="center")
-    axis.set(xlabel="predicted", ylabel="true")
-
-
-def roc(path: Path, labels: np.ndarray, probabilities: np.ndarray, area: float, positive: str) -> None:
-    """ROC curve; `probabilities` (n,) are those of the class named `positive`."""
-    false_rate, true_rate, _ = roc_curve(labels, probabilities, drop_intermediate=False)
-    with drawing(path, figsize=(5.2, 4.8)) as (_, axis):
-        axis.plot([0, 1], [0, 1], color=GREY, ls="--", lw=1)
-        axis.plot(false_rate, true_rate, color=TRAIN, drawstyle="steps-post")
-        axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", title=f"ROC on test photos, area {area:.4f}")
-        axis.set(xlabel="false positive rate", ylabel=f"true positive rate ({positive})")
-
-
-def reliability(
-    path: Path, labels: np.ndarray, probabilities: np.ndarray, *, bins: int, error: float, positive: str
-) -> None:
-    """Share of class 1, named `positive`, against its predicted probability, with the number of photos per bin."""
-    rows = calibration_bins(labels, probabilities, bins=bins)
-    means, shares, _ = zip(*rows, strict=True)
-    with drawing(path, figsize=(5.2, 5.6), nrows=2, sharex=True, height_ratios=[3, 1]) as (_, (upper, lower)):
-        upper.plot([0, 1], [0, 1], color=GREY, ls="--", lw=1, label="perfectly calibrated")
-        upper.plot(means, shares, color=TRAIN, marker="o", label="model")
-        upper.set(
-            ylim=(-0.03, 1.03), ylabel=f"share of {positive}", title=f"Reliability, calibration error {error:.3f}"
-        )
-        upper.legend(frameon=False)
-        lower.hist(probabilities, bins=np.linspace(0, 1, bins + 1).tolist(), color=TRAIN)
-        lower.set(xlim=(-0.03, 1.03), yscale="log", ylabel="photos", xlabel=f"predicted probability of {positive}")
-
-
 def photo_grid(
     path: Path, photos: np.ndarray, titles: Sequence[str], *, columns: int, heading: str, colours: Sequence[str] = ()
 ) -> None:
@@ -143,32 +109,6 @@ def photo_grid(
             axis.imshow(photo)
             axis.set_title(title, fontsize=9, color=colour, loc="center")
         figure.suptitle(heading, fontsize=12)
-
-
-def predictions(
-    path: Path,
-    photos: np.ndarray,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    predicted: np.ndarray,
-    classes: Sequence[str],
-) -> None:
-    """Twelve test photos with predicted and true class: the most confident mistakes first, then the least sure.
-
-    Args:
-        photos: (n, size, size, 3) uint8.
-        labels, probabilities, predicted: (n,).
-    """
-    confidence = np.where(predicted == 1, probabilities, 1 - probabilities)
-    wrong = predicted != labels
-    order = np.lexsort((np.where(wrong, -confidence, confidence), ~wrong))[:12]
-    titles = [
-        f"{classes[predicted[i]]} {confidence[i]:.0%}" + (f", is {classes[labels[i]]}" if wrong[i] else "")
-        for i in order
-    ]
-    heading = f"{int(wrong.sum())} of {len(labels)} test photos are wrong: the surest mistakes first (red)"
-    colours = [WRONG if wrong[i] else RIGHT for i in order]
-    photo_grid(path, photos[order], titles, columns=4, heading=heading, colours=colours)
 
 
 def architecture(path: Path, layers: Sequence[tuple[str, int, int]], *, title: str) -> None:

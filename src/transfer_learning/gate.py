@@ -13,6 +13,7 @@ from transfer_learning.errors import UserError
 from transfer_learning.schema import Gate
 
 COLUMNS = ("path", "sha256", "label", "probability", "predicted")  # of reports/test/predictions.csv
+OF_LABEL = "label_probability"  # a further one where there are more than two classes
 RESAMPLES = 9999
 ROUNDING = 5e-7  # of a probability in predictions.csv
 
@@ -23,7 +24,7 @@ class OtherPhotosError(UserError):
 
 @dataclass(frozen=True)
 class Flip:
-    """A photo whose prediction changed; the probabilities are those of the second class."""
+    """A photo whose prediction changed; the probabilities are of the second of two classes, else of its own class."""
 
     path: str
     label: str
@@ -126,12 +127,12 @@ def p_of_loss(base: np.ndarray, new: np.ndarray) -> float:
 def losses(base: str, new: str) -> tuple[np.ndarray, np.ndarray]:
     """Cross-entropy (n,) of two models on the same photos, in the same order, from their predictions.csv."""
     before, after = read(base), read(new)
-    second = max(row["label"] for row in after.values())  # the class that the probability is of
+    second = max(row["label"] for row in after.values())  # of two classes the one that the probability is of
     found = []
     for rows in (before, after):
-        chosen = np.array([float(rows[key]["probability"]) for key in after]).clip(ROUNDING, 1 - ROUNDING)
-        of_second = np.array([after[key]["label"] == second for key in after])
-        found.append(-np.log(np.where(of_second, chosen, 1 - chosen)))
+        chosen = np.array([_probability(rows[key]) for key in after]).clip(ROUNDING, 1 - ROUNDING)
+        its_own = np.array([OF_LABEL in after[key] or after[key]["label"] == second for key in after])
+        found.append(-np.log(np.where(its_own, chosen, 1 - chosen)))
     return found[0], found[1]
 
 
@@ -162,8 +163,7 @@ def pair(base: str, new: str) -> Paired:
     if relabelled:
         raise OtherPhotosError(f"{len(relabelled)} test photos have another label now, such as {relabelled[0]}")
     flips = {
-        key: Flip(row["path"], row["label"], float(before[key]["probability"]), float(row["probability"]))
-        for key, row in after.items()
+        key: Flip(row["path"], row["label"], _probability(before[key]), _probability(row)) for key, row in after.items()
     }
     right = {key: (_right(before[key]), _right(after[key])) for key in after}
     return Paired(
@@ -172,6 +172,10 @@ def pair(base: str, new: str) -> Paired:
         lost=tuple(flips[key] for key, (was, now) in right.items() if was and not now),
         gained=tuple(flips[key] for key, (was, now) in right.items() if now and not was),
     )
+
+
+def _probability(row: dict[str, str]) -> float:
+    return float(row.get(OF_LABEL, row["probability"]))
 
 
 def _right(row: dict[str, str]) -> bool:
@@ -193,7 +197,8 @@ def read(text: str) -> dict[str, dict[str, str]]:
         raise UserError("predictions.csv has no photos: evaluate again")
     for row in rows.values():
         try:
-            float(row["probability"])
+            _probability(row)
         except (TypeError, ValueError):
-            raise UserError(f"predictions.csv has a probability of {row['probability']!r}: evaluate again") from None
+            said = row.get(OF_LABEL, row["probability"])
+            raise UserError(f"predictions.csv has a probability of {said!r}: evaluate again") from None
     return rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 import sys
 from collections.abc import Iterable
@@ -17,8 +18,11 @@ from PIL import Image
 from transfer_learning.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
+PARTS = ("train", "validation", "test")
+PART_NAMES = {"training": "train", "valid": "validation", "val": "validation", "testing": "test"}  # other names of them
 Image.init()  # registers all formats now: done on first use, it is not safe between threads
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+IN_PLACE = "in_place.json"  # in data/raw, when the photos are read in a folder elsewhere: that folder, and their sha256
 MAX_MEGAPIXELS = 80  # as in conf/config.yaml
 ORIENTATION = 0x0112  # the EXIF tag, and what each value asks for
 TURNS = {
@@ -38,6 +42,12 @@ def is_photo(name: str) -> bool:
     parts = Path(name).parts
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
     return Path(name).suffix.lower() in SUFFIXES and not hidden
+
+
+def part_of(folder: str) -> str | None:
+    """The part of the photos that a folder's name stands for, in whatever case; None for any other name."""
+    name = PART_NAMES.get(folder.lower(), folder.lower())
+    return name if name in PARTS else None
 
 
 def list_photos(folder: Path) -> list[str]:
@@ -127,7 +137,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def load_batch(paths: Iterable[Path], *, size: int, pool: ThreadPoolExecutor) -> np.ndarray:
-    """Decode photos that `check_all` has passed, side by side.
+    """Decode photos that `broken` has passed, side by side.
 
     Returns:
         (n, size, size, 3) uint8 in [0, 255], in the order of `paths`.
@@ -138,29 +148,37 @@ def load_batch(paths: Iterable[Path], *, size: int, pool: ThreadPoolExecutor) ->
             return load(path, size=size, max_megapixels=sys.maxsize)
         except UserError as error:
             raise UserError(f"photo {path} {error}") from None
+        except OSError as error:
+            raise UserError(f"photo {path} cannot be opened ({error.strerror}); has it been moved?") from None
 
     return np.stack(list(pool.map(load_named, paths)))
 
 
-def check_all(folder: Path, paths: list[str], *, max_megapixels: int) -> None:
+def broken(folder: Path, paths: list[str], *, max_megapixels: int) -> dict[str, str]:
     """Decode every photo once, so that a broken one is found before any training.
 
-    Raises:
-        UserError: some photos cannot be read; names the first five and the number of all.
+    Returns:
+        What is wrong, by path, for the photos that cannot be read.
     """
 
     def problem(path: str) -> str | None:
         try:
             load(folder / path, size=32, max_megapixels=max_megapixels)
         except UserError as error:
-            return f"{path} {error}"
+            return str(error)
+        except OSError as error:
+            return f"cannot be opened ({error.strerror})"
         return None
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        problems = [text for text in pool.map(problem, paths) if text]
-    if problems:
-        more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
-        raise UserError(f"{len(problems)} of {len(paths)} photos are unreadable: {'; '.join(problems[:5])}{more}")
+        found = zip(paths, pool.map(problem, paths), strict=True)
+        return {path: text for path, text in found if text}
+
+
+def name_some(problems: dict[str, str]) -> str:
+    """The first five broken photos and the number of the others, on one line."""
+    more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+    return "; ".join(f"{path} {text}" for path, text in list(problems.items())[:5]) + more
 
 
 def sha256(path: Path) -> str:
@@ -169,9 +187,30 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digest(folder: Path, paths: list[str]) -> str:
-    """sha256 over the `sha256sum` lines of the photos; the same however they were packed."""
+def hashes(folder: Path, paths: list[str]) -> dict[str, str]:
+    """sha256 of each photo by path, sorted by the paths' UTF-8 bytes."""
+    ordered = sorted(paths, key=os.fsencode)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(ordered, pool.map(lambda path: sha256(folder / path), ordered), strict=True))
+
+
+def digest(hashes: dict[str, str]) -> str:
+    """sha256 over the `sha256sum` lines of photos as `hashes` gives them; the same however they were packed."""
     lines = hashlib.sha256()
-    for path in sorted(paths, key=os.fsencode):
-        lines.update(f"{sha256(folder / path)}  {path}\n".encode())
+    for path, sha in hashes.items():
+        lines.update(f"{sha}  {path}\n".encode())
     return lines.hexdigest()
+
+
+def root(raw: Path) -> Path:
+    """The folder that the photos of data/raw lie in: `raw` itself, or the one elsewhere in which they are read."""
+    listed = raw / IN_PLACE
+    return Path(json.loads(listed.read_text())["folder"]) if listed.exists() else raw
+
+
+def inventory(raw: Path) -> dict[str, str]:
+    """sha256 of each photo of data/raw by its path in `root`; of photos elsewhere as they were when fetch ran."""
+    listed = raw / IN_PLACE
+    if listed.exists():
+        return dict(json.loads(listed.read_text())["photos"])
+    return hashes(raw, list_photos(raw))

@@ -75,10 +75,10 @@ class Predictor:
             pixels: (n, size, size, 3) in [0, 255].
 
         Returns:
-            Per photo the more probable class and its probability in [0.5, 1].
+            Per photo the most probable class and its probability.
         """
-        second = self.model.predict_on_batch(pixels.astype(np.float32))[:, 0]
-        return [
-            (self.classes[int(value >= 0.5)], float(value if value >= 0.5 else 1.0 - value))
-            for value in second.astype(float)
-        ]
+        outputs = self.model.predict_on_batch(pixels.astype(np.float32)).astype(float)
+        if outputs.shape[1] == 1:  # of the second of two classes
+            outputs = np.concatenate([1.0 - outputs, outputs], axis=1)
+        best = outputs.shape[1] - 1 - outputs[:, ::-1].argmax(axis=1)  # at one half the second of two
+        return [(self.classes[index], float(row[index])) for index, row in zip(best, outputs, strict=True)]

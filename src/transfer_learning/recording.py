@@ -160,7 +160,8 @@ class Recorder(Store):
             return []
         there = {tag.value for one in run.inputs.dataset_inputs for tag in one.tags} if run.inputs else set()
         table = pd.read_csv(contents.folder / SPLIT, dtype=str, keep_default_na=False)
-        source = contents.params.get("data.url") or contents.params.get("data.archive") or "drawn by the program"
+        named = (contents.params.get(f"data.{key}") for key in ("url", "archive", "path"))
+        source = next(filter(None, named), "drawn by the program")
         test: list[str] = []
         for part, rows in table.groupby("part"):
             digest = contents.tags.get("data_md5", "")[:8] + _digest(rows.to_csv(index=False))

@@ -14,6 +14,7 @@ LearningRate = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Name = Annotated[str, Field(pattern="^[^/:\\\\]+$")]  # of an experiment and a registered model in MLflow
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
 
 
@@ -35,21 +36,35 @@ class Section(BaseModel):
 
 
 class ArchiveData(Section):
-    name: str
+    name: Name
     kind: Literal["archive"]
     archive: Annotated[str, Field(min_length=1)]
     url: Url
     digest: Digest
     max_unpacked_mb: Count
+    watch: str
+
+
+class FolderData(Section):
+    name: Name
+    kind: Literal["folder"]
+    path: Annotated[str, Field(min_length=1), AfterValidator(_without_password)]
+    copy_photos: bool
+    skip_broken: bool
+    digest: Digest
+    max_files: Annotated[int, Field(ge=1, le=10_000_000)]
+    max_unpacked_mb: Count
+    watch: str
 
 
 class DrawnData(Section):
-    name: str
+    name: Name
     kind: Literal["drawn"]
     classes: Annotated[int, Field(ge=2, le=10)]
     photos_per_class: Annotated[int, Field(ge=4, le=100_000)]
     size: Annotated[int, Field(ge=16, le=1024)]
     seed: Seed
+    watch: str
 
 
 class Augment(Section):
@@ -128,7 +143,7 @@ class Settings(Section):
     """The whole of params.yaml; conf/ explains each key."""
 
     seed: Seed
-    data: Annotated[ArchiveData | DrawnData, Field(discriminator="kind")]
+    data: Annotated[ArchiveData | FolderData | DrawnData, Field(discriminator="kind")]
     augment: Augment
     model: Annotated[MobileNetV2 | SmallCNN, Field(discriminator="name")]
     images: Images
@@ -153,6 +168,4 @@ class Settings(Section):
                 f"model.boundary = {self.model.boundary!r}: allowed for {self.model.name} are "
                 + ", ".join(backbone.boundaries)
             )
-        if self.data.kind == "drawn" and self.data.classes != 2:
-            raise ValueError(f"data.classes = {self.data.classes}: the head tells two classes apart, allowed is 2")
         return self

@@ -25,8 +25,11 @@ def mirror_folder() -> Path:
     return Path(named).expanduser() if named else main_workspace().parent / "shared" / "data"
 
 
-def locate(name: str, url: str | None) -> Path:
+def locate(name: str, url: str | None, *, plain_http: bool = False) -> Path:
     """Find an input by name, or download it into data/downloads of the main workspace.
+
+    Args:
+        plain_http: allow a URL without encryption.
 
     Raises:
         UserError: it is neither a path, nor in the mirror, nor to be had from the URL; names the ways out.
@@ -40,7 +43,7 @@ def locate(name: str, url: str | None) -> Path:
     problem = "no url is set"
     if url:
         try:
-            download(url, target)
+            download(url, target, plain_http=plain_http)
             return target
         except (OSError, http.client.HTTPException) as error:
             if getattr(error, "errno", None) == 28:  # disk full is not a network problem
@@ -48,20 +51,21 @@ def locate(name: str, url: str | None) -> Path:
             problem = f"{url}: {error}"
     raise UserError(
         f"{name} is not in the mirror folder {mirror_folder()} and could not be downloaded ({problem}). "
-        "Ways out: put the file there, or in any folder that DATA_MIRROR names; or, for photos, set data.archive to "
-        "the path of an archive; or run `make demo`, which needs no download"
+        "Ways out: put the file there, or in any folder that DATA_MIRROR names; or take photos of your own, "
+        "-S data=folder -S data.path=...; or run `make demo`, which needs no download"
     )
 
 
-def download(url: str, target: Path) -> None:
+def download(url: str, target: Path, *, plain_http: bool = False) -> None:
     """Download with a progress bar; a broken download goes on where it stopped, or from the start if it must.
 
     Raises:
         OSError: after several attempts; what came stays in `<target>.part` for the next call.
-        UserError: the URL is neither https nor file (nor http on this machine itself).
+        UserError: the URL is neither https nor file, nor http where that is allowed or on this machine itself.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("https", "file") and not (parts.scheme == "http" and parts.hostname == "127.0.0.1"):
+    plain = parts.scheme == "http" and (plain_http or parts.hostname == "127.0.0.1")
+    if parts.scheme not in ("https", "file") and not plain:
         raise UserError(f"{url}: only https and file URLs are allowed")
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
