@@ -50,7 +50,7 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     test = parts["test"]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         test_photos = photos.load_batch([RAW / path for path in test.paths], size=size, pool=pool)
-    probabilities = classifier.predict(model, test_photos, threads=slices())  # (n,)
+    probabilities = classifier.predict(model, test_photos, threads=slices())[:, 1]  # (n,)
     unsure = test_photos[np.argsort(np.abs(probabilities - 0.5), kind="stable")[:8]]  # where a difference shows most
     largest = classifier.difference_of_parts(base, settings.model.boundary, model, unsure)
     if largest > 0.02:  # float16 storage moves a probability by about 0.001
