@@ -100,10 +100,10 @@ def networks(values: schema.Settings) -> tuple[dict[str, dict[str, float]], floa
     forward = operations(base.layers[cut:])
     step = forward + 2 * trained  # gradients of weights and of activations cost about as much as the way forward each
     for kind in ("plain Keras", "folded"):
-        model = classifier.trainable_top(base, boundary, fine_tune_at=at, dropout=0.2, seed=0)
+        model = classifier.trainable_top(base, boundary, fine_tune_at=at, classes=2, dropout=0.2, seed=0)
         if kind == "plain Keras":
             model = plain(model, top, base)
-        training.compile_model(model, keras.optimizers.RMSprop(1e-5))
+        training.compile_model(model, keras.optimizers.RMSprop(1e-5), classes=2)
         data = iter(tf.data.Dataset.from_tensors((inputs, labels)).repeat())
         model.train_on_batch(inputs, labels)
         ms = timed(lambda model=model, data=data: model.train_function(data)) / batch

@@ -39,27 +39,30 @@ def train(settings: Settings, follower: live.Follower) -> None:
     backbone.set_weights(base.layers, weights.read(Path("data/pretrained/backbone.weights.h5")))
     at = settings.finetune.fine_tune_at
     stored = at > BACKBONES[settings.model.name].boundaries[settings.model.boundary]
+    labels, validation_labels = (features.read(Path("data/features"), part).labels for part in ("train", "validation"))
+    classes = int(labels.max()) + 1
     model = classifier.trainable_top(
         base,
         settings.model.boundary if stored else None,
         fine_tune_at=at,
+        classes=classes,
         dropout=settings.model.dropout,
         seed=settings.seed,
         slices=slices(),
     )
     backbone.set_weights([model.get_layer(classifier.HEAD)], weights.read(Path("models/frozen.weights.h5")))
-    training.compile_model(model, keras.optimizers.RMSprop(settings.finetune.learning_rate))
+    training.compile_model(model, keras.optimizers.RMSprop(settings.finetune.learning_rate), classes=classes)
     trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
     print(f"fine-tuning from layer {at} of {len(base.layers)}: {trainable:,} trainable parameters")
-    labels, validation_labels = (features.read(Path("data/features"), part).labels for part in ("train", "validation"))
     first = int(pd.read_csv("reports/frozen/history.csv")["epoch"].iloc[-1]) + 1
     with ThreadPoolExecutor(os.cpu_count()) as pool, checkpoint.unfinished(OUTPUT, "finetune") as kept:
-        batch, validation = _stored() if stored else _photos(settings, pool)
+        batch, validation = _stored(classes) if stored else _photos(settings, pool, classes)
         history = training.train(
             model,
             batch,
             labels,
             validation,
+            classes=classes,
             epochs=range(first, first + settings.finetune.epochs),
             views=settings.features.views,
             batch_size=settings.finetune.batch_size,
@@ -73,17 +76,17 @@ def train(settings: Settings, follower: live.Follower) -> None:
         stage.write_json(Path("reports/finetune/metrics.json"), metrics)
 
 
-def _stored() -> tuple[training.Batch, tf.data.Dataset]:
+def _stored(classes: int) -> tuple[training.Batch, tf.data.Dataset]:
     """Inputs from the stored activations: the frozen part of the network has run once for all trials."""
     from transfer_learning import features, training
 
     train, validation = (features.read(Path("data/features"), part) for part in ("train", "validation"))
     return training.from_array(train.activations), training.in_order(
-        training.from_array(validation.activations), validation.labels
+        training.from_array(validation.activations), validation.labels, classes=classes
     )
 
 
-def _photos(settings: Settings, pool: ThreadPoolExecutor) -> tuple[training.Batch, tf.data.Dataset]:
+def _photos(settings: Settings, pool: ThreadPoolExecutor, classes: int) -> tuple[training.Batch, tf.data.Dataset]:
     """Inputs from the photos themselves, for a fine_tune_at below the boundary."""
     from transfer_learning import augment, features, photos, training
 
@@ -101,7 +104,7 @@ def _photos(settings: Settings, pool: ThreadPoolExecutor) -> tuple[training.Batc
     train = training.from_photos(parts["train"], raw, size=size, pool=pool, transforms=transforms)
     plain = training.from_photos(parts["validation"], raw, size=size, pool=pool)
     labels = parts["validation"].labels
-    return train, training.in_order(plain, labels)
+    return train, training.in_order(plain, labels, classes=classes)
 
 
 if __name__ == "__main__":

@@ -26,14 +26,17 @@ def train(settings: Settings, follower: live.Follower) -> None:
     folder = Path("data/features")
     stored = features.read(folder, "train")
     validation = features.read(folder, "validation")
-    model = classifier.head(stored.pooled.shape[-1], dropout=settings.model.dropout, seed=settings.seed)
-    training.compile_model(model, keras.optimizers.Adam(settings.train_frozen.learning_rate))
+    classes = stored.classes
+    channels = stored.pooled.shape[-1]
+    model = classifier.head(channels, classes=classes, dropout=settings.model.dropout, seed=settings.seed)
+    training.compile_model(model, keras.optimizers.Adam(settings.train_frozen.learning_rate), classes=classes)
     with checkpoint.unfinished(OUTPUT, "train_frozen") as kept:
         history = training.train(
             model,
             training.from_array(stored.pooled),
             stored.labels,
-            training.in_order(training.from_array(validation.pooled), validation.labels),
+            training.in_order(training.from_array(validation.pooled), validation.labels, classes=classes),
+            classes=classes,
             epochs=range(1, settings.train_frozen.epochs + 1),
             views=stored.views,
             batch_size=settings.train_frozen.batch_size,

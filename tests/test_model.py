@@ -59,7 +59,7 @@ def test_fine_tuning_trains_layers_from_fine_tune_at_and_the_head(
 ) -> None:
     base = bases["mobilenet_v2"]
     boundary = "block_6_project_BN" if fine_tune_at > 62 else None
-    model = classifier.trainable_top(base, boundary, fine_tune_at=fine_tune_at, dropout=0.2, seed=0)
+    model = classifier.trainable_top(base, boundary, fine_tune_at=fine_tune_at, classes=2, dropout=0.2, seed=0)
     trainable = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     expected = sum(
         int(np.prod(weight.shape))
@@ -82,8 +82,8 @@ def test_a_training_step_leaves_batch_statistics_and_frozen_layers_alone() -> No
     base = backbone.build("small_cnn", size=32)
     backbone.set_weights(base.layers, backbones.small_cnn_weights())
     before = backbone.get_weights(base.layers)
-    model = classifier.trainable_top(base, None, fine_tune_at=7, dropout=0.0, seed=0)
-    training.compile_model(model, keras.optimizers.RMSprop(0.01))
+    model = classifier.trainable_top(base, None, fine_tune_at=7, classes=2, dropout=0.0, seed=0)
+    training.compile_model(model, keras.optimizers.RMSprop(0.01), classes=2)
     model.get_layer(classifier.HEAD).kernel.assign_add(np.ones((128, 1), np.float32))
     model.train_on_batch(photos(8, 32), np.array([0, 1] * 4, np.float32)[:, None])
     after = backbone.get_weights(base.layers)
@@ -158,15 +158,16 @@ def test_whole_model_equals_its_parts_and_the_check_sees_a_difference() -> None:
 
 
 def test_logistic_regression_by_training_equals_a_reference_step(tmp_path: Path) -> None:
-    model = classifier.head(4, dropout=0.0, seed=0)
-    training.compile_model(model, keras.optimizers.SGD(0.5))
+    model = classifier.head(4, classes=2, dropout=0.0, seed=0)
+    training.compile_model(model, keras.optimizers.SGD(0.5), classes=2)
     inputs = np.random.default_rng(0).normal(size=(1, 6, 4)).astype(np.float32)  # one view
     labels = np.array([0, 1, 0, 1, 1, 1])
     batch = training.from_array(inputs)
     rows: list[dict[str, float]] = []
     history = training.train(
-        model, batch, labels, training.in_order(batch, labels),
-        epochs=range(1, 2), views=1, batch_size=6, seed=0, on_epoch=rows.append, kept=tmp_path, evaluate_first=True,
+        model, batch, labels, training.in_order(batch, labels, classes=2),
+        classes=2, epochs=range(1, 2), views=1, batch_size=6, seed=0, on_epoch=rows.append, kept=tmp_path,
+        evaluate_first=True,
     )  # fmt: skip
     expected = -0.5 * inputs[0].T @ (0.5 - labels) / 6  # gradient of the mean cross-entropy at zero weights
     np.testing.assert_allclose(model.layers[-1].get_weights()[0][:, 0], expected, rtol=1e-5)
@@ -176,8 +177,8 @@ def test_logistic_regression_by_training_equals_a_reference_step(tmp_path: Path)
 
 
 def test_a_loss_that_is_not_finite_stops_training_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    model = classifier.head(2, dropout=0.0, seed=0)
-    training.compile_model(model, keras.optimizers.SGD(0.1))
+    model = classifier.head(2, classes=2, dropout=0.0, seed=0)
+    training.compile_model(model, keras.optimizers.SGD(0.1), classes=2)
     values = np.ones((1, 4, 2), np.float32)
     values[0, 2:] = np.inf
     batch = training.from_array(values)
@@ -189,8 +190,8 @@ def test_a_loss_that_is_not_finite_stops_training_at_once(monkeypatch: pytest.Mo
     said = r"the loss is (nan|inf) in step \d of epoch 3: no model is written; learning_rate is 0\.1, batch_size 1"
     with pytest.raises(UserError, match=said):
         training.train(
-            model, batch, labels, training.in_order(batch, labels),
-            epochs=range(3, 9), views=1, batch_size=1, seed=0, on_epoch=lambda _: None, kept=tmp_path,
+            model, batch, labels, training.in_order(batch, labels, classes=2),
+            classes=2, epochs=range(3, 9), views=1, batch_size=1, seed=0, on_epoch=lambda _: None, kept=tmp_path,
         )  # fmt: skip
     assert len(steps) < 4  # the first of the two bad photos ended it
 
@@ -204,13 +205,13 @@ def test_each_epoch_sees_every_photo_once_in_its_own_order_and_view(tmp_path: Pa
             seen.append((view, indices.tolist()))
         return values[view, indices]
 
-    model = classifier.head(1, dropout=0.5, seed=0)
-    training.compile_model(model, keras.optimizers.Adam(0.01))
+    model = classifier.head(1, classes=2, dropout=0.5, seed=0)
+    training.compile_model(model, keras.optimizers.Adam(0.01), classes=2)
     labels = np.array([0, 1] * 5)
-    validation = training.in_order(training.from_array(values), labels)
+    validation = training.in_order(training.from_array(values), labels, classes=2)
     training.train(
         model, batch, labels, validation,
-        epochs=range(1, 4), views=2, batch_size=5, seed=0, on_epoch=lambda _: None, kept=tmp_path,
+        classes=2, epochs=range(1, 4), views=2, batch_size=5, seed=0, on_epoch=lambda _: None, kept=tmp_path,
     )  # fmt: skip
     assert [view for view, _ in seen] == [0, 0, 1, 1, 0, 0]
     orders = [seen[i][1] + seen[i + 1][1] for i in (0, 2, 4)]

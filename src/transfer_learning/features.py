@@ -2,7 +2,7 @@
 
     train_activations.npy  (views, n, h, w, c) float16: the activations at the boundary
     train_pooled.npy       (views, n, channels) float32: the whole backbone's output, averaged over space
-    train_labels.npy       (n,) uint8, 0 or 1
+    train_labels.npy       (n,) uint8, above 256 classes uint16
     validation_*.npy       the same with one view, not augmented
 
 n counts the photos of a part in the order of split.csv; the labels are indices into the sorted classes.
@@ -41,7 +41,7 @@ PROGRESS = "progress.json"  # while it is being computed
 
 @dataclass(frozen=True)
 class Part:
-    """The photos of one part: paths relative to data/raw, and labels (n,) uint8."""
+    """The photos of one part: paths relative to data/raw, and labels (n,) uint8, above 256 classes uint16."""
 
     paths: list[Path]
     labels: np.ndarray
@@ -71,6 +71,11 @@ class Features:
     labels: np.ndarray
 
     @property
+    def classes(self) -> int:
+        """Number of classes: every class has photos in every part."""
+        return int(self.labels.max()) + 1
+
+    @property
     def views(self) -> int:
         return self.pooled.shape[0]
 
@@ -81,7 +86,7 @@ def read_split(path: Path) -> tuple[list[str], dict[str, Part]]:
     classes = sorted(table["label"].unique())
     parts = {}
     for part, rows in table.groupby("part"):
-        labels = rows["label"].map(classes.index).to_numpy(np.uint8)
+        labels = rows["label"].map(classes.index).to_numpy(np.uint8 if len(classes) <= 256 else np.uint16)
         parts[str(part)] = Part([Path(text) for text in rows["path"]], labels)
     return classes, parts
 

@@ -24,13 +24,26 @@ VALIDATION_BATCH = 64
 Batch = Callable[[int, np.ndarray], np.ndarray]  # (view, indices) to inputs of the model
 
 
-def compile_model(model: keras.Model, optimizer: keras.Optimizer) -> None:
-    """Compile for one logit: binary cross-entropy, and accuracy with class 1 above logit 0."""
+def compile_model(model: keras.Model, optimizer: keras.Optimizer, *, classes: int) -> None:
+    """Compile for cross-entropy and accuracy of logits: one for two classes, with class 1 above 0, else one a class."""
+    loss = keras.losses.BinaryCrossentropy if classes == 2 else keras.losses.CategoricalCrossentropy
     model.compile(
-        optimizer,
-        loss=keras.losses.BinaryCrossentropy(from_logits=True),
-        metrics=[keras.metrics.BinaryAccuracy(threshold=0.0, name="accuracy")],
+        optimizer, loss=loss(from_logits=True), metrics=[keras.metrics.MeanMetricWrapper(_hits, name="accuracy")]
     )
+
+
+def _hits(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Whether the likeliest class (n,) is the one with the largest target: targets can be mixed or smoothed."""
+    if logits.shape[-1] == 1:
+        return keras.ops.equal(targets[:, 0] > 0.5, logits[:, 0] > 0)
+    return keras.ops.equal(keras.ops.argmax(targets, axis=-1), keras.ops.argmax(logits, axis=-1))
+
+
+def targets_of(labels: np.ndarray, *, classes: int) -> np.ndarray:
+    """What the logits are trained towards, float32: (n, 1) in {0, 1} for two classes, else one-hot (n, classes)."""
+    if classes == 2:
+        return labels[:, None].astype(np.float32)
+    return np.asarray(labels[:, None] == np.arange(classes), np.float32)
 
 
 def from_array(array: np.ndarray | Stored) -> Batch:
@@ -52,21 +65,25 @@ def from_photos(
     return batch
 
 
-def in_order(batch: Batch, labels: np.ndarray) -> tf.data.Dataset:
-    """All photos of a part once, in order, as (inputs, labels) batches: for validation."""
-    return dataset(batch, labels, view=0, order=np.arange(len(labels)), batch_size=VALIDATION_BATCH)
+def in_order(batch: Batch, labels: np.ndarray, *, classes: int) -> tf.data.Dataset:
+    """All photos of a part once, in order, as (inputs, targets) batches: for validation."""
+    order = np.arange(len(labels))
+    return dataset(batch, labels, classes=classes, view=0, order=order, batch_size=VALIDATION_BATCH)
 
 
-def dataset(batch: Batch, labels: np.ndarray, *, view: int, order: np.ndarray, batch_size: int) -> tf.data.Dataset:
-    """One pass over the photos in the given order, as (inputs, labels (n, 1)) batches, prefetched."""
+def dataset(
+    batch: Batch, labels: np.ndarray, *, classes: int, view: int, order: np.ndarray, batch_size: int
+) -> tf.data.Dataset:
+    """One pass over the photos in the given order, as (inputs, targets) batches, prefetched."""
     first = batch(view, order[:1])
 
     def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for start in range(0, len(order), batch_size):
             indices = order[start : start + batch_size]
-            yield batch(view, indices), labels[indices, None].astype(np.float32)
+            yield batch(view, indices), targets_of(labels[indices], classes=classes)
 
-    signature = (tf.TensorSpec((None, *first.shape[1:]), tf.float32), tf.TensorSpec((None, 1), tf.float32))
+    shapes = first.shape[1:], targets_of(labels[:1], classes=classes).shape[1:]
+    signature = tuple(tf.TensorSpec((None, *shape), tf.float32) for shape in shapes)
     passes = tf.data.Dataset.from_generator(batches, output_signature=signature)
     passes = passes.apply(tf.data.experimental.assert_cardinality(-(-len(order) // batch_size))).prefetch(2)
     options = tf.data.Options()
@@ -80,6 +97,7 @@ def train(
     labels: np.ndarray,
     validation: tf.data.Dataset,
     *,
+    classes: int,
     epochs: range,
     views: int,
     batch_size: int,
@@ -92,7 +110,8 @@ def train(
 
     Args:
         batch: inputs of the model by view and indices.
-        labels: (n,) in {0, 1}.
+        labels: (n,) whole numbers in [0, classes).
+        classes: as the model was compiled for.
         epochs: numbers of the epochs, counted from 1 over both phases.
         views: epoch number k of this phase, from 0, trains on view k modulo this.
         on_epoch: called with each row of the history as it comes.
@@ -122,7 +141,7 @@ def train(
         on_epoch(row)
 
     if evaluate_first and not rows:
-        values = model.evaluate(in_order(batch, labels), return_dict=True, verbose=0)
+        values = model.evaluate(in_order(batch, labels, classes=classes), return_dict=True, verbose=0)
         after = model.evaluate(validation, return_dict=True, verbose=0)
         add(epochs.start - 1, values | {f"val_{name}": value for name, value in after.items()})
     done = {int(row["epoch"]) for row in rows}
@@ -132,7 +151,7 @@ def train(
             continue
         _seed_dropout(model, seed, epoch)
         order = np.random.default_rng([seed, epoch]).permutation(len(labels))
-        passes = dataset(batch, labels, view=number % views, order=order, batch_size=batch_size)
+        passes = dataset(batch, labels, classes=classes, view=number % views, order=order, batch_size=batch_size)
         history = model.fit(
             passes,
             validation_data=validation,
