@@ -29,7 +29,7 @@ os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
 from transfer_learning import environment, figures, settings, sources, stage  # noqa: E402
-from transfer_learning.backbones import mobilenet_v2_file  # noqa: E402
+from transfer_learning.backbones import BACKBONES  # noqa: E402
 
 SEED = 42
 KINDS = {
@@ -76,7 +76,7 @@ class Bench:
     def plain(self, seed: int) -> tuple[Measured, Measured]:
         """Run the plain script; what it took, and its accuracies."""
         values = settings.flat()
-        name = mobilenet_v2_file(int(values["model.pretrained_resolution"]))
+        name = BACKBONES["mobilenet_v2"].published_file(1.0, int(values["model.pretrained_resolution"]))
         weights = sources.locate(name, f"{values['model.url']}{name}")
         options = ["--epochs", str(self.epochs), "--seed", str(seed), "--figure", str(self.clone / "plain.png")]
         took = self.run("python", "benchmarks/plain.py", str(self.photos), str(weights.resolve()), *options)

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
-from transfer_learning import environment, schema, settings, stage, weights  # noqa: E402
+from transfer_learning import environment, schema, settings, stage  # noqa: E402
 from transfer_learning.runtime import setup  # noqa: E402
 
 IMPORTS = {
@@ -66,8 +66,8 @@ def networks(values: schema.Settings) -> tuple[dict[str, dict[str, float]], floa
     from transfer_learning.folding import InferenceMode
 
     size, boundary, at = values.images.size, values.model.boundary, values.finetune.fine_tune_at
-    base = backbone.build(values.model.name, size=size)
-    backbone.set_weights(base.layers, weights.read(Path("data/pretrained/backbone.weights.h5")))
+    base = backbone.build(values.model.name, size=size, alpha=values.model.alpha)
+    backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
     _, split = features.read_split(Path("data/split.csv"))
     paths = [Path("data/raw") / path for path in split["train"].paths[:64]]
     n = features.AT_ONCE
@@ -79,7 +79,7 @@ def networks(values: schema.Settings) -> tuple[dict[str, dict[str, float]], floa
     cut = names.index(boundary) + 1
     backbone.freeze_below(base, len(base.layers))
     stem, top = backbone.stem(base, boundary), backbone.top(base, boundary)
-    scaled = tf.constant(backbone.preprocess(pixels))
+    scaled = tf.constant(backbone.preprocess(pixels, base.backbone))
     inner = stem(scaled, training=False)
     parts = {"decode and resize": {"ms": decoding}}
     flip_and_rotate = tf.function(augment.apply)

@@ -44,7 +44,7 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     from transfer_learning import backbone, classifier, evaluation, features, photos
 
     size = settings.images.size
-    base = backbone.build(settings.model.name, size=size)
+    base = backbone.build(settings.model.name, size=size, alpha=settings.model.alpha)
     model = classifier.whole(base, weights.read(TUNED))
     classes, parts = features.read_split(Path("data/split.csv"))
     test, raw = parts["test"], photos.root(RAW)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from transfer_learning import checkpoint, stage, weights
+from transfer_learning import checkpoint, stage
 from transfer_learning.runtime import setup
 from transfer_learning.settings import load
 
@@ -15,8 +15,8 @@ def main() -> None:
     from transfer_learning import augment, backbone, features, photos
 
     size = settings.images.size
-    base = backbone.build(settings.model.name, size=size)
-    backbone.set_weights(base.layers, weights.read(Path("data/pretrained/backbone.weights.h5")))
+    base = backbone.build(settings.model.name, size=size, alpha=settings.model.alpha)
+    backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
     _, parts = features.read_split(Path("data/split.csv"))
     transforms = augment.draw_transforms(
         len(parts["train"].labels),

@@ -5,7 +5,7 @@ from typing import Any
 
 from transfer_learning import own_photos, photos, stage, weights
 from transfer_learning.archives import extract_photos
-from transfer_learning.backbones import mobilenet_v2_file, small_cnn_weights
+from transfer_learning.backbones import BACKBONES, DRAWN, PUBLISHED, small_cnn_weights
 from transfer_learning.drawn import draw_dataset
 from transfer_learning.errors import UserError
 from transfer_learning.schema import Settings
@@ -60,17 +60,40 @@ def _check_digest(hashes: dict[str, str], wanted: str | None, source: str) -> No
 
 
 def fetch_backbone(settings: Settings) -> weights.Weights:
-    """Find or draw the backbone's weights."""
+    """Find the backbone's weights, or draw them."""
     model = settings.model
-    if model.name == "small_cnn":
-        return small_cnn_weights()
-    name = mobilenet_v2_file(model.pretrained_resolution)
+    if model.weights == "random":
+        return small_cnn_weights() if model.name == "small_cnn" else DRAWN
+    known = BACKBONES[model.name]
+    name = known.published_file(model.alpha, model.pretrained_resolution)
     path = locate(name, model.url and model.url + name)
     arrays = weights.read_published(path)
-    found = weights.digest(arrays)
-    if model.weights_digest is not None and found != model.weights_digest:
-        raise UserError(f"{path} holds other weights: digest {found}, model.weights_digest is {model.weights_digest}")
+    found, wanted = sum(array.size for layer in arrays.values() for array in layer), known.parameters[model.alpha]
+    if found != wanted:
+        raise UserError(
+            f"{path} holds weights of another network: {found:,} numbers, "
+            f"{model.name} with model.alpha = {model.alpha} has {wanted:,}"
+        )
+    check_digest(path, arrays, PUBLISHED.get(name) if model.weights_digest == "published" else model.weights_digest)
     return arrays
+
+
+def check_digest(path: Path, arrays: weights.Weights, wanted: str | None) -> None:
+    """Compare a weights file with a digest as `model.weights_digest` or PUBLISHED gives it.
+
+    Raises:
+        UserError: it is another one.
+    """
+    if wanted is None:
+        print(f"{path.name} is taken as it is: no digest to check it by")
+        return
+    kind, _, digest_of = wanted.rpartition(":")
+    found = weights.digest(arrays) if kind in ("", "arrays") else weights.file_digest(path, kind)
+    if found != digest_of:
+        raise UserError(
+            f"{path} holds other weights: digest {found}, wanted is {wanted}; "
+            "model.weights_digest says which, null accepts any that fit"
+        )
 
 
 def main() -> None:
@@ -80,7 +103,8 @@ def main() -> None:
         number = fetch_photos(settings, folder)
         weights.write(Path("data/pretrained/backbone.weights.h5"), backbone)
     where = photos.root(Path("data/raw"))
-    print(f"{number:,} photos in {where}, all readable; backbone of {len(backbone)} layers with weights")
+    filled = "drawn at random" if backbone is DRAWN else f"of {len(backbone)} layers with weights"
+    print(f"{number:,} photos in {where}, all readable; backbone {filled}")
 
 
 if __name__ == "__main__":

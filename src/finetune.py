@@ -35,8 +35,8 @@ def train(settings: Settings, follower: live.Follower) -> None:
 
     from transfer_learning import backbone, classifier, features, training
 
-    base = backbone.build(settings.model.name, size=settings.images.size)
-    backbone.set_weights(base.layers, weights.read(Path("data/pretrained/backbone.weights.h5")))
+    base = backbone.build(settings.model.name, size=settings.images.size, alpha=settings.model.alpha)
+    backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
     at = settings.finetune.fine_tune_at
     stored = at > BACKBONES[settings.model.name].boundaries[settings.model.boundary]
     labels, validation_labels = (features.read(Path("data/features"), part).labels for part in ("train", "validation"))

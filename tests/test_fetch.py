@@ -14,7 +14,7 @@ import pytest
 from conftest import Clone
 
 from transfer_learning import weights
-from transfer_learning.backbones import mobilenet_v2_file, small_cnn_weights
+from transfer_learning.backbones import BACKBONES, PUBLISHED, small_cnn_weights
 from transfer_learning.drawn import draw_dataset
 from transfer_learning.errors import UserError
 
@@ -86,19 +86,72 @@ def test_no_mirror_and_no_network_names_the_ways_out(clone: Clone) -> None:
     refused(clone, "make demo")
 
 
-@pytest.mark.parametrize("kind", ["other numbers", "other file", "truncated"])
-def test_weights_of_another_network_are_refused(kind: str, clone: Clone) -> None:
-    path = Path(clone.environment["DATA_MIRROR"]) / mobilenet_v2_file(224)
+def publish(path: Path, numbers: int) -> None:
+    """A file as Keras publishes weights, of one layer with as many zeros."""
     with h5py.File(path, "w") as file:
-        if kind != "other file":
-            file.attrs["layer_names"] = ["Conv1"]
-            file.create_group("Conv1").attrs["weight_names"] = ["Conv1/kernel"]
-            file["Conv1/Conv1/kernel"] = np.zeros((3, 3, 3, 32), np.float32)
-    if kind == "truncated":
-        path.write_bytes(path.read_bytes()[:500])
-    compose(clone, "model=mobilenet_v2")
-    said = {"other numbers": "holds other weights: digest ", "other file": "is not a Keras weights file"}
-    refused(clone, said.get(kind, "is truncated"))
+        file.attrs["layer_names"] = ["Conv1"]
+        file.create_group("Conv1").attrs["weight_names"] = ["Conv1/kernel"]
+        file["Conv1/Conv1/kernel"] = np.zeros(numbers, np.float32)
+
+
+SMALL = BACKBONES["mobilenet_v3_small"]
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("mobilenet_v2", "holds other weights: digest "),
+        ("mobilenet_v3_small", "wanted is md5:ebdb5cc8e0b497cd13a7c275d475c819; model.weights_digest says which"),
+        ("other size", "of another network: 864 numbers, mobilenet_v3_small with model.alpha = 0.75 has 583,160"),
+        ("other file", "is not a Keras weights file"),
+        ("truncated", "is truncated"),
+    ],
+)
+def test_weights_of_another_network_are_refused(model: str, said: str, clone: Clone) -> None:
+    mirror = Path(clone.environment["DATA_MIRROR"])
+    if model == "mobilenet_v2":
+        known = BACKBONES[model]
+        publish(mirror / known.published_file(1.0, 224), known.parameters[1.0])
+        compose(clone, "model=mobilenet_v2")
+    else:
+        path = mirror / SMALL.published_file(0.75, 224)
+        publish(path, 864 if model == "other size" else SMALL.parameters[0.75])
+        if model == "other file":
+            h5py.File(path, "w").close()
+        if model == "truncated":
+            path.write_bytes(path.read_bytes()[:500])
+        compose(clone, "model=mobilenet_v3_small", "model.alpha=0.75")
+    refused(clone, said)
+
+
+def test_weights_are_checked_by_what_keras_lists_or_by_the_settings(clone: Clone) -> None:
+    path = Path(clone.environment["DATA_MIRROR"]) / SMALL.published_file(0.75, 224)
+    publish(path, SMALL.parameters[0.75])
+    compose(clone, "model=mobilenet_v3_small", "model.alpha=0.75", "model.weights_digest=null")
+    assert f"{path.name} is taken as it is" in clone.run("python", "src/fetch.py")
+    digest = hashlib.sha256(bytes(4 * SMALL.parameters[0.75])).hexdigest()
+    compose(clone, "model=mobilenet_v3_small", "model.alpha=0.75", f"model.weights_digest='{digest}'")
+    assert "taken as it is" not in clone.run("python", "src/fetch.py")
+
+
+def test_random_weights_need_no_file(clone: Clone) -> None:
+    compose(clone, "model=resnet50v2", "model.weights=random")
+    assert "backbone drawn at random" in clone.run("python", "src/fetch.py")
+
+
+def test_every_published_file_but_those_of_mobilenet_v2_has_a_hash() -> None:
+    files = {
+        known.published_file(alpha, resolution): name
+        for name, known in BACKBONES.items()
+        for alpha, resolutions in known.resolutions.items()
+        for resolution in resolutions
+    }
+    assert len(files) == 22 + 4 + 4 + 3
+    assert set(PUBLISHED) <= set(files)
+    assert {files[name] for name in set(files) - set(PUBLISHED)} == {"mobilenet_v2"}
+    for digest in PUBLISHED.values():
+        kind, number = digest.split(":")
+        assert len(number) == {"md5": 32, "sha256": 64, "arrays": 64}[kind]
 
 
 def test_fetch_and_split_load_neither_tensorflow_nor_mlflow(clone: Clone) -> None:

@@ -55,8 +55,16 @@ def test_committed_settings_are_valid() -> None:
         ("split.test_fraction", 1.0, "split.test_fraction = 1.0: must be less than 1"),
         ("features.views", 0, "features.views = 0: must be greater than or equal to 1"),
         ("model.boundary", "block_7_add", "model.boundary = 'block_7_add': allowed for mobilenet_v2 are block_1_"),
-        ("model.name", "resnet", "model.name = 'resnet': allowed are 'mobilenet_v2', 'small_cnn'"),
-        ("model.pretrained_resolution", 150, "model.pretrained_resolution = 150: must be 96, 128, 160, 192 or 224"),
+        ("model.name", "resnet", "model.name = 'resnet': allowed are 'mobilenet_v2', 'mobilenet_v3_small'"),
+        (
+            "model.pretrained_resolution",
+            150,
+            "model.pretrained_resolution = 150: allowed for mobilenet_v2 with alpha 1",
+        ),
+        ("model.alpha", 0.6, "model.alpha = 0.6: allowed for mobilenet_v2 are 0.35, 0.5, 0.75, 1.0, 1.3, 1.4"),
+        ("model.alpha", "wide", "model.alpha = 'wide': must be a valid number"),
+        ("model.weights", "noise", "model.weights = 'noise': allowed for mobilenet_v2 are imagenet, random"),
+        ("model.drop", 0.1, "model.drop is not a setting: did you mean dropout?"),
         ("model.weights_digest", "abc", "model.weights_digest = 'abc': String should match pattern"),
         ("data.kind", "folders", "data.kind = 'folders': allowed are 'archive', 'folder', 'drawn'"),
         ("data.archive", "", "data.archive = '': String should have at least 1 character"),
@@ -70,6 +78,20 @@ def test_wrong_value_is_named_with_what_is_allowed(key: str, value: Any, said: s
     assert str(error.value).startswith("params.yaml: ")
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_what_a_backbone_has_not_is_refused_with_its_own_choices() -> None:
+    values = changed("model.alpha", 1.4)
+    settings.check(values)
+    values["model"]["pretrained_resolution"] = 160
+    said = r"model\.pretrained_resolution = 160: allowed for mobilenet_v2 with alpha 1\.4 are 224$"
+    with pytest.raises(UserError, match=said):
+        settings.check(values)
+    values["model"] |= {"name": "small_cnn", "alpha": 1.0, "weights": "imagenet", "boundary": "block_1_relu"}
+    with pytest.raises(UserError) as error:
+        settings.check(values)
+    assert "model.weights = 'imagenet': allowed for small_cnn are random" in str(error.value)
+    assert "model.pretrained_resolution = 160: allowed for small_cnn with alpha 1.0 are null" in str(error.value)
 
 
 def test_missing_section_and_several_mistakes_are_all_named() -> None:

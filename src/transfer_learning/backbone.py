@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 
-from transfer_learning.backbones import SMALL_CNN_WIDTHS
+from transfer_learning.backbones import BACKBONES, DRAWN, IMAGENET_MEAN, IMAGENET_STD, SMALL_CNN_WIDTHS
 from transfer_learning.errors import UserError
-from transfer_learning.weights import Weights
+from transfer_learning.weights import Weights, read
+
+APPLICATIONS = {
+    "mobilenet_v2": keras.applications.MobileNetV2,
+    "mobilenet_v3_small": keras.applications.MobileNetV3Small,
+    "mobilenet_v3_large": keras.applications.MobileNetV3Large,
+    "efficientnet_v2_b0": keras.applications.EfficientNetV2B0,
+    "efficientnet_v2_b1": keras.applications.EfficientNetV2B1,
+    "efficientnet_v2_b2": keras.applications.EfficientNetV2B2,
+    "efficientnet_v2_b3": keras.applications.EfficientNetV2B3,
+    "resnet50v2": keras.applications.ResNet50V2,
+    "convnext_tiny": keras.applications.ConvNeXtTiny,
+    "densenet121": keras.applications.DenseNet121,
+}
+WITH_PREPROCESSING = ("mobilenet_v3", "efficientnet_v2", "convnext")  # have it inside unless told otherwise
 
 
-def build(name: str, *, size: int) -> keras.Model:
-    """Build a backbone with arbitrary weights: (n, size, size, 3) floats in [-1, 1] to (n, h, w, channels)."""
-    if name == "mobilenet_v2":
-        return keras.applications.MobileNetV2(input_shape=(size, size, 3), include_top=False, weights=None)
-    return _small_cnn(size)
+def build(name: str, *, size: int, alpha: float = 1.0) -> keras.Model:
+    """Build a backbone with arbitrary weights: (n, size, size, 3) preprocessed photos to (n, h, w, channels).
+
+    Its attribute `backbone` holds the name, by which `preprocess` finds what the network wants.
+
+    Args:
+        alpha: width multiplier; other than 1.0 only for the MobileNets.
+    """
+    if name == "small_cnn":
+        base = _small_cnn(size)
+    else:
+        options = {"alpha": alpha} if name.startswith("mobilenet") else {}
+        if name.startswith(WITH_PREPROCESSING):
+            options["include_preprocessing"] = False
+        base = APPLICATIONS[name](input_shape=(size, size, 3), include_top=False, weights=None, **options)
+    base.backbone = name
+    return base
 
 
 def _small_cnn(size: int) -> keras.Model:
@@ -28,9 +56,50 @@ def _small_cnn(size: int) -> keras.Model:
     return keras.Model(photos, x, name="small_cnn")
 
 
-def preprocess(photos: keras.KerasTensor) -> keras.KerasTensor:
-    """Scale pixels as both backbones want them: [0, 255] to [-1, 1]."""
-    return keras.ops.cast(photos, "float32") / 127.5 - 1.0
+def preprocess(photos: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """Scale pixels in [0, 255] as a backbone wants them: to [-1, 1], or by ImageNet's mean and standard deviation."""
+    pixels = keras.ops.cast(photos, "float32")
+    if BACKBONES[name].imagenet_pixels:
+        return pixels / (255 * IMAGENET_STD).astype("float32") - (IMAGENET_MEAN / IMAGENET_STD).astype("float32")
+    return pixels / 127.5 - 1.0
+
+
+def preprocessing_layer(name: str) -> keras.layers.Layer:
+    """The same as `preprocess`, within rounding, as a layer `preprocess` that is saved with a model."""
+    if BACKBONES[name].imagenet_pixels:
+        scale, offset = (1 / (255 * IMAGENET_STD)).tolist(), (-IMAGENET_MEAN / IMAGENET_STD).tolist()
+        return keras.layers.Rescaling(scale, offset=offset, name="preprocess")
+    return keras.layers.Rescaling(1 / 127.5, offset=-1, name="preprocess")
+
+
+def load(base: keras.Model, path: Path) -> None:
+    """Fill a backbone from the file of the fetch stage, or with random weights where it says so.
+
+    Published files of older Keras versions have other layer names: as Keras does, their layers are then taken in order.
+
+    Raises:
+        UserError: the file is missing, broken or of another network.
+    """
+    found = read(path)
+    if list(found) == list(DRAWN):
+        return _draw(base)
+    names = [layer.name for layer in base.layers if layer.weights]
+    if set(found) != set(names) and len(found) == len(names):
+        found = dict(zip(names, found.values(), strict=True))
+    try:
+        set_weights(base.layers, found)
+    except UserError as error:
+        raise UserError(f"{path} does not fit model {base.backbone}: {error}") from None
+
+
+def _draw(base: keras.Model) -> None:
+    """Draw He-normal kernels; all other weights keep the constants that Keras starts them at."""
+    generator = np.random.default_rng(0)  # fixed: it stands in for one published file
+    for layer in base.layers:
+        for weight in layer.weights:
+            if weight.name == "kernel":
+                inputs = weight.shape[:2] if isinstance(layer, keras.layers.DepthwiseConv2D) else weight.shape[:-1]
+                weight.assign(generator.normal(0, np.sqrt(2 / np.prod(inputs)), weight.shape))
 
 
 def set_weights(layers: list[keras.Layer], weights: Weights) -> None:
@@ -58,7 +127,7 @@ def get_weights(layers: list[keras.Layer]) -> Weights:
 
 
 def stem(base: keras.Model, boundary: str) -> keras.Model:
-    """The part that no phase trains: photos in [-1, 1] to the activations at `boundary`. Shares the layers."""
+    """The part that no phase trains: preprocessed photos to the activations at `boundary`. Shares the layers."""
     return keras.Model(base.input, base.get_layer(boundary).output, name="stem")
 
 

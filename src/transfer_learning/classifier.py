@@ -67,7 +67,7 @@ def trainable_top(
     backbone.freeze_below(base, fine_tune_at)
     part = base if boundary is None else backbone.top(base, boundary)
     inputs = keras.Input(part.input_shape[1:])
-    x = backbone.preprocess(inputs) if boundary is None else inputs
+    x = backbone.preprocess(inputs, base.backbone) if boundary is None else inputs
     x = folding.InferenceMode(part, slices=slices)(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dropout(dropout, seed=seed)(x)
@@ -84,7 +84,7 @@ def whole(base: keras.Model, weights: Weights) -> keras.Model:
     """
     outputs = weights[HEAD][0].shape[-1]
     photos = keras.Input(base.input_shape[1:], name="photos")
-    x = keras.layers.Rescaling(1 / 127.5, offset=-1, name="preprocess")(photos)
+    x = backbone.preprocessing_layer(base.backbone)(photos)
     x = base(x, training=False)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     activation = "sigmoid" if outputs == 1 else "softmax"
@@ -119,7 +119,7 @@ def difference_of_parts(base: keras.Model, boundary: str, model: keras.Model, ph
     Returns:
         The largest difference in probability.
     """
-    inner = backbone.stem(base, boundary)(backbone.preprocess(photos), training=False)
+    inner = backbone.stem(base, boundary)(backbone.preprocess(photos, base.backbone), training=False)
     stored = np.asarray(inner).astype(np.float16).astype(np.float32)  # as featurize keeps them
     pooled = keras.ops.mean(backbone.top(base, boundary)(stored, training=False), axis=(1, 2))
     by_parts = model.get_layer(HEAD)(pooled)

@@ -154,7 +154,7 @@ def _transform_batch(base: keras.Model, boundary: str) -> Callable[[np.ndarray, 
 
     @tf.function(reduce_retracing=True)
     def transform(photos: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        inner = lower(preprocess(augment.apply(photos, rows)))  # (n, h, w, c)
+        inner = lower(preprocess(augment.apply(photos, rows), base.backbone))  # (n, h, w, c)
         return inner, tf.reduce_mean(upper(inner), axis=(1, 2))  # (n, channels)
 
     return transform

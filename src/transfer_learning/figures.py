@@ -138,8 +138,10 @@ def architecture(path: Path, layers: Sequence[tuple[str, int, int]], *, title: s
 def _halvings(layers: Sequence[tuple[str, int, int]]) -> list[tuple[int, int]]:
     """Layers where the activations shrink to about half: (index of the layer, side there)."""
     marks: list[tuple[int, int]] = []
-    for index, (shape, _, _) in enumerate(layers[1:], start=1):
-        side = int(shape.split(" x ")[0])
-        if not marks or side <= 0.6 * marks[-1][1]:
+    # squeeze-and-excitation branches shrink to one number per channel and back: no halving
+    sides = [int(shape.split(" x ")[0]) if " x " in shape else 1 for shape, _, _ in layers]
+    for index, side in enumerate(sides[1:], start=1):
+        passing = 1.5 * side < max(sides[index:])
+        if not passing and (not marks or side <= 0.6 * marks[-1][1]):
             marks.append((index, side))
     return marks

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from transfer_learning.backbones import BACKBONES
 
@@ -72,22 +73,36 @@ class Augment(Section):
     rotation: Annotated[float, Field(ge=0, le=0.5)]
 
 
-class MobileNetV2(Section):
-    name: Literal["mobilenet_v2"]
-    pretrained_resolution: Literal[96, 128, 160, 192, 224]
+class Model(Section):
+    name: str
+    alpha: float
+    weights: str
+    pretrained_resolution: int | None
     url: Url
-    weights_digest: Digest
+    weights_digest: Annotated[str, Field(pattern="^(published|[0-9a-f]{64})$")] | None
     boundary: str
     dropout: Annotated[float, Field(ge=0, lt=1)]
 
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in BACKBONES:
+            raise PydanticCustomError("not_allowed", "allowed are " + ", ".join(map(repr, BACKBONES)))
+        return name
 
-class SmallCNN(Section):
-    name: Literal["small_cnn"]
-    pretrained_resolution: None
-    url: None
-    weights_digest: None
-    boundary: str
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    @field_validator("alpha", "weights", "pretrained_resolution", "boundary")
+    @classmethod
+    def _of_this_backbone(cls, value: Any, info: ValidationInfo) -> Any:
+        key, given = str(info.field_name), info.data | {str(info.field_name): value}
+        if "name" not in given or "alpha" not in given:
+            return value  # the one that is missing is what is wrong
+        name, alpha = given["name"], given["alpha"]
+        allowed = BACKBONES[name].allowed(key, alpha)
+        if value not in allowed:
+            of = f"{name} with alpha {alpha}" if key == "pretrained_resolution" else name
+            choices = ", ".join("null" if choice is None else str(choice) for choice in allowed)
+            raise PydanticCustomError("not_allowed", f"allowed for {of} are {choices}")
+        return value
 
 
 class Images(Section):
@@ -145,7 +160,7 @@ class Settings(Section):
     seed: Seed
     data: Annotated[ArchiveData | FolderData | DrawnData, Field(discriminator="kind")]
     augment: Augment
-    model: Annotated[MobileNetV2 | SmallCNN, Field(discriminator="name")]
+    model: Model
     images: Images
     split: Split
     features: Features
@@ -162,10 +177,5 @@ class Settings(Section):
             raise ValueError(
                 f"finetune.fine_tune_at = {self.finetune.fine_tune_at}: allowed are 0 to {backbone.layers}, "
                 f"the layers of {self.model.name}"
-            )
-        if self.model.boundary not in backbone.boundaries:
-            raise ValueError(
-                f"model.boundary = {self.model.boundary!r}: allowed for {self.model.name} are "
-                + ", ".join(backbone.boundaries)
             )
         return self

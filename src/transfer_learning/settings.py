@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from transfer_learning.declared import Declared
 from transfer_learning.errors import UserError
-from transfer_learning.schema import ArchiveData, DrawnData, Guarded, MobileNetV2, Section, Settings, SmallCNN
+from transfer_learning.schema import ArchiveData, DrawnData, Guarded, Section, Settings
 
-UNIONS = {"data": "kind", "model": "name"}  # sections of several kinds, and the key that tells which
+UNIONS = {"data": "kind"}  # sections of several kinds, and the key that tells which
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -67,9 +67,7 @@ def _describe(problem: dict[str, Any], values: dict[str, Any]) -> str:
 def _known_keys(path: tuple[str, ...], values: dict[str, Any]) -> list[str]:
     if len(path) != 1:
         return list(Guarded.model_fields if path else Settings.model_fields)
-    kinds: dict[str, type[Section]] = {
-        "archive": ArchiveData, "drawn": DrawnData, "mobilenet_v2": MobileNetV2, "small_cnn": SmallCNN
-    }  # fmt: skip
+    kinds: dict[str, type[Section]] = {"archive": ArchiveData, "drawn": DrawnData}
     section = values[path[0]]
     kind = section.get(UNIONS.get(path[0], ""))
     model = kinds.get(kind) or cast(type[Section], Settings.model_fields[path[0]].annotation)

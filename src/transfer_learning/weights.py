@@ -63,5 +63,11 @@ def digest(weights: Weights) -> str:
     return sha.hexdigest()
 
 
+def file_digest(path: Path, algorithm: str) -> str:
+    """Digest of a whole file by an algorithm of hashlib."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
 def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else name
