@@ -74,7 +74,7 @@ def networks(values: schema.Settings) -> tuple[dict[str, dict[str, float]], floa
     with ThreadPoolExecutor(1) as pool:
         decoding = timed(lambda: photos.load_batch(paths, size=size, pool=pool)) / len(paths)
         pixels = photos.load_batch(paths[:n], size=size, pool=pool)
-    rows = augment.draw_transforms(n, views=1, size=size, flip=True, rotation=values.augment.rotation, seed=0)[0]
+    rows = augment.draw_transforms(n, values.augment, views=1, size=size, seed=0)[0]
     names = [layer.name for layer in base.layers]
     cut = names.index(boundary) + 1
     backbone.freeze_below(base, len(base.layers))

@@ -143,15 +143,8 @@ def _draw_data(train: features.Part, classes: list[str], settings: Settings) -> 
     folder = Path("reports/data")
     names = [figures.shown(classes)[label] for label in train.labels[chosen]]
     figures.photo_grid(folder / "examples.png", nine, names, columns=3, heading="Nine training photos")
-    rows = augment.draw_transforms(
-        len(train.labels),
-        views=views,
-        size=size,
-        flip=settings.augment.flip,
-        rotation=settings.augment.rotation,
-        seed=settings.seed,
-    )[:, chosen[4]]  # (views, 8)
-    copies = np.asarray(augment.apply(np.repeat(nine[4:5], views, axis=0), rows)).round().astype(np.uint8)
+    rows = augment.draw_transforms(len(train.labels), settings.augment, views=views, size=size, seed=settings.seed)
+    copies = np.asarray(augment.apply(np.repeat(nine[4:5], views, axis=0), rows[:, chosen[4]])).round().astype(np.uint8)
     titles = [f"view {view}" for view in range(views)]
     figures.photo_grid(folder / "augmented.png", copies, titles, columns=3, heading="Views of one training photo")
 

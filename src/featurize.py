@@ -19,12 +19,7 @@ def main() -> None:
     backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
     _, parts = features.read_split(Path("data/split.csv"))
     transforms = augment.draw_transforms(
-        len(parts["train"].labels),
-        views=settings.features.views,
-        size=size,
-        flip=settings.augment.flip,
-        rotation=settings.augment.rotation,
-        seed=settings.seed,
+        len(parts["train"].labels), settings.augment, views=settings.features.views, size=size, seed=settings.seed
     )
     with checkpoint.unfinished(OUTPUT, "featurize") as folder:
         features.compute(

@@ -94,12 +94,7 @@ def _photos(settings: Settings, pool: ThreadPoolExecutor, classes: int) -> tuple
     raw, size = photos.root(Path("data/raw")), settings.images.size
     _, parts = features.read_split(Path("data/split.csv"))
     transforms = augment.draw_transforms(
-        len(parts["train"].labels),
-        views=settings.features.views,
-        size=size,
-        flip=settings.augment.flip,
-        rotation=settings.augment.rotation,
-        seed=settings.seed,
+        len(parts["train"].labels), settings.augment, views=settings.features.views, size=size, seed=settings.seed
     )
     train = training.from_photos(parts["train"], raw, size=size, pool=pool, transforms=transforms)
     plain = training.from_photos(parts["validation"], raw, size=size, pool=pool)

@@ -119,7 +119,7 @@ def compute(
         parts: has `train` and `validation`.
         folder: new or empty, or as an interrupted call with the same arguments has left it: that one is continued.
         size: side of the photos in pixels.
-        transforms: (views, n, 8) float32, for the n training photos.
+        transforms: (views, n, columns) float32 from `augment.draw_transforms`, for the n training photos.
 
     Raises:
         UserError: the disk is too small, a photo is broken, or activations are too large for float16.
@@ -135,8 +135,7 @@ def compute(
         folder.mkdir()
     print(f"features: {views} views of {train:,} training photos, {needed / 1e6:,.0f} MB in {folder.parent}/features")
     transform_batch = _transform_batch(base, boundary)
-    identity = augment.transforms(np.zeros(1, bool), np.zeros(1), size=size)
-    plain = np.repeat(identity, len(parts["validation"].labels), axis=0)[None]
+    plain = augment.identity(len(parts["validation"].labels), columns=transforms.shape[2])[None]
     for part, rows in (("train", transforms), ("validation", plain)):
         _compute_part(parts[part], rows, raw, folder / part, transform_batch, base, boundary, size)
     (folder / PROGRESS).unlink()

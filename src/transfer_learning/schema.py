@@ -70,7 +70,16 @@ class DrawnData(Section):
 
 class Augment(Section):
     flip: bool
+    vertical_flip: bool
     rotation: Annotated[float, Field(ge=0, le=0.5)]
+    zoom: Annotated[float, Field(ge=0, le=0.9)]
+    translation: Annotated[float, Field(ge=0, le=0.5)]
+    crop: Annotated[float, Field(ge=0, le=0.95)]
+    crop_aspect: Annotated[float, Field(ge=1, le=2)]
+    brightness: Annotated[float, Field(ge=0, le=1)]
+    contrast: Annotated[float, Field(ge=0, le=1)]
+    saturation: Annotated[float, Field(ge=0, le=1)]
+    hue: Annotated[float, Field(ge=0, le=0.5)]
 
 
 class Model(Section):

@@ -54,7 +54,7 @@ def from_array(array: np.ndarray | Stored) -> Batch:
 def from_photos(
     part: Part, raw: Path, *, size: int, pool: ThreadPoolExecutor, transforms: np.ndarray | None = None
 ) -> Batch:
-    """Batches of photos in [0, 255], decoded anew each time; augmented where `transforms` (views, n, 8) is given."""
+    """Batches of photos in [0, 255], decoded anew each time; augmented where `transforms` of all views are given."""
 
     def batch(view: int, indices: np.ndarray) -> np.ndarray:
         photos = load_batch([raw / part.paths[index] for index in indices], size=size, pool=pool)
