@@ -41,7 +41,7 @@ def main() -> None:
 def evaluate(settings: Settings) -> dict[str, Any]:
     """Write the whole model, what it makes of the test photos, and the figures; returns the test metrics."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    from transfer_learning import backbone, classifier, evaluation, features, photos
+    from transfer_learning import backbone, classifier, evaluation, features, grad_cam_figure, photos
 
     size = settings.images.size
     base = backbone.build(settings.model.name, size=size)
@@ -68,6 +68,8 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     predicted = (probabilities >= settings.evaluate.threshold).astype(int)
     _write_predictions(test.paths, classes, test.labels, probabilities, predicted)
     _draw_test(test.labels, probabilities, predicted, classes, test_photos, metrics, settings)
+    both = np.stack([1 - probabilities, probabilities], axis=1)
+    grad_cam_figure.draw(TEST / "grad_cam.png", model, test_photos, test.labels, both, predicted, classes)
     _draw_training(base, settings)
     _draw_data(parts["train"], classes, settings)
     return metrics
