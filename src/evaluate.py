@@ -41,7 +41,7 @@ def main() -> None:
 def evaluate(settings: Settings) -> dict[str, Any]:
     """Write the whole model, what it makes of the test photos, and the figures; returns the test metrics."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    from transfer_learning import backbone, classifier, evaluation, features, photos
+    from transfer_learning import backbone, classifier, evaluation, features, grad_cam_figure, photos
 
     size = settings.images.size
     base = backbone.build(settings.model.name, size=size, alpha=settings.model.alpha)
@@ -68,6 +68,7 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     predicted = evaluation.predict(probabilities, threshold=settings.evaluate.threshold)  # (n,)
     _write_predictions(test.paths, classes, test.labels, probabilities, predicted)
     _draw_test(test.labels, probabilities, predicted, classes, test_photos, settings)
+    grad_cam_figure.draw(TEST / "grad_cam.png", model, test_photos, test.labels, probabilities, predicted, classes)
     _draw_training(base, settings)
     _draw_data(parts["train"], classes, settings)
     return metrics

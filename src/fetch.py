@@ -42,7 +42,10 @@ def _gather(data: Any, folder: Path) -> tuple[Path, list[str], str]:
     if data.kind == "drawn":
         options = {"classes": data.classes, "photos_per_class": data.photos_per_class}
         return folder, draw_dataset(folder, size=data.size, seed=data.seed, **options), data.name
-    source = own_photos.find(data.path) if data.kind == "folder" else locate(data.archive, data.url)
+    if data.kind == "folder":  # `watch` is the path, absolute: DVC may run this in a temporary directory
+        source = own_photos.find(data.path if own_photos.is_url(data.path) else data.watch)
+    else:
+        source = locate(data.archive, data.url)
     if source.is_dir():
         listing = own_photos.list_folder(source, max_files=data.max_files)
         if listing.others:

@@ -12,6 +12,7 @@ from transfer_learning import contents, photos, runtime, settings, stage
 from transfer_learning.errors import UserError
 
 if TYPE_CHECKING:
+    from transfer_learning.overlays import OverlayFolder
     from transfer_learning.predictor import Predictor
 
 BATCH = 64
@@ -22,8 +23,14 @@ def main() -> None:
     parser.add_argument("photos", nargs="+", type=Path, help="photos, or folders of them")
     parser.add_argument("--model", default=str(contents.MODEL), help="a .keras file, or an alias such as champion")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
+    parser.add_argument("--overlay", type=Path, metavar="FOLDER", help="write photos with their Grad-CAM there")
     arguments = parser.parse_args()
     paths = list(_expand(arguments.photos))
+    overlays = None
+    if arguments.overlay:
+        from transfer_learning.overlays import OverlayFolder
+
+        overlays = OverlayFolder(arguments.overlay, paths)
     runtime.setup(seed=0, threads=0)  # as evaluate does: the same photo, the same number
     from transfer_learning.predictor import Predictor
 
@@ -32,7 +39,7 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     problems = 0
     for start in range(0, len(paths), BATCH):
-        found, broken = _predict(predictor, paths[start : start + BATCH])
+        found, broken = _predict(predictor, paths[start : start + BATCH], overlays)
         problems += broken
         rows += found
         if arguments.json:
@@ -72,7 +79,9 @@ def _expand(given: list[Path]) -> list[Path]:
     return paths
 
 
-def _predict(predictor: Predictor, paths: list[Path]) -> tuple[list[dict[str, object]], int]:
+def _predict(
+    predictor: Predictor, paths: list[Path], overlays: OverlayFolder | None
+) -> tuple[list[dict[str, object]], int]:
     """Rows for the photos that can be read, and the number of those that cannot, each said in a line."""
     import numpy as np
 
@@ -90,6 +99,10 @@ def _predict(predictor: Predictor, paths: list[Path]) -> tuple[list[dict[str, ob
         {"photo": str(path), "class": name, "probability": round(probability, 6)}
         for path, (name, probability) in zip(good, found, strict=True)
     ]
+    if overlays and good:
+        written = overlays.write(predictor, good, np.stack(pixels), [name for name, _ in found])
+        for row, path in zip(rows, written, strict=True):
+            row["overlay"] = str(path)
     return rows, len(paths) - len(good)
 
 
@@ -100,8 +113,11 @@ def _print_table(rows: list[dict[str, object]]) -> None:
     table = Table()
     for column, justify in (("photo", "left"), ("class", "left"), ("probability", "right")):
         table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    if any("overlay" in row for row in rows):
+        table.add_column("overlay", overflow="fold")
     for row in rows:
-        table.add_row(str(row["photo"]), str(row["class"]), f"{row['probability']:.1%}")
+        path = [str(row["overlay"])] if "overlay" in row else []
+        table.add_row(str(row["photo"]), str(row["class"]), f"{row['probability']:.1%}", *path)
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
 
 

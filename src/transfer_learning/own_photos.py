@@ -33,14 +33,19 @@ class Listing:
     others: Counter[str]
 
 
+def is_url(path: str) -> bool:
+    """Whether it is an address and no path on this machine."""
+    return path.lower().startswith(("http://", "https://"))
+
+
 def find(path: str) -> Path:
     """A folder or an archive on this machine; a URL is downloaded once.
 
     Raises:
         UserError: it is neither, or cannot be had.
     """
-    if urlsplit(path).scheme in ("http", "https"):
-        if path.startswith("http:"):
+    if is_url(path):
+        if path.lower().startswith("http:"):
             print(f"{path} comes without encryption: what arrives is checked only against data.digest, if that is set")
         name = Path(urlsplit(path).path).name or "photos"
         return locate(f"{hashlib.sha256(path.encode()).hexdigest()[:8]}-{name}", path, plain_http=True)

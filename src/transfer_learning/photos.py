@@ -7,7 +7,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
@@ -77,6 +77,23 @@ def load(path: Path | BinaryIO, *, size: int, max_megapixels: int = MAX_MEGAPIXE
     Raises:
         UserError: the file is no photo or broken; the message does not name the file.
     """
+    return _decoded(path, lambda image: _square(image, size), size=size, max_megapixels=max_megapixels)
+
+
+def load_whole(path: Path, *, longest: int, max_megapixels: int = MAX_MEGAPIXELS) -> np.ndarray:
+    """Decode one photo as `load` does and keep its aspect ratio: (h, w, 3) uint8, the longer side at most `longest`."""
+
+    def shrunk(image: Image.Image) -> Image.Image:
+        image.thumbnail((longest, longest))
+        return image
+
+    return _decoded(path, shrunk, size=longest, max_megapixels=max_megapixels)
+
+
+def _decoded(
+    path: Path | BinaryIO, resized: Callable[[Image.Image], Image.Image], *, size: int, max_megapixels: int
+) -> np.ndarray:
+    """Pixels of a photo, upright and in RGB; where `size` pixels a side are enough, no more than needed is decoded."""
     try:
         # from memory: a decoder that is told an absurd length by a broken file asks for a buffer of that size
         with Image.open(_whole(path, max_megapixels), formats=FORMATS) as image:
@@ -87,7 +104,7 @@ def load(path: Path | BinaryIO, *, size: int, max_megapixels: int = MAX_MEGAPIXE
             image.load()
             turn = TURNS.get(_orientation(image))
             upright = image.transpose(turn) if turn is not None else image
-            return np.asarray(_square(_as_rgb(upright), size))
+            return np.asarray(resized(_as_rgb(upright)))
     except Image.UnidentifiedImageError:
         empty = path.stat().st_size == 0 if isinstance(path, Path) else not path.seek(0, os.SEEK_END)
         raise UserError("is empty" if empty else "is not a JPEG, PNG, GIF, BMP or WebP file") from None
