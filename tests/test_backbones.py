@@ -15,6 +15,8 @@ from transfer_learning.backbones import BACKBONES
 from transfer_learning.errors import UserError
 
 SIZE = 32
+OPTIONS = {path.stem: settings.read_yaml(path) for path in (ROOT / "conf" / "model").glob("*.yaml")}
+LIKE_B0 = ("efficientnet_v2_b1", "efficientnet_v2_b2", "efficientnet_v2_b3")  # only deeper: left out where it is slow
 REFERENCE_PREPROCESSING = {
     "mobilenet_v2": keras.applications.mobilenet_v2.preprocess_input,
     "resnet50v2": keras.applications.resnet_v2.preprocess_input,
@@ -28,7 +30,10 @@ def photos(n: int) -> np.ndarray:
 
 
 def drawn(name: str, folder: Path, alpha: float = 1.0) -> keras.Model:
-    """A backbone with random weights, those of normalisation layers too, which start at the identity."""
+    """A backbone with random weights, those of normalisation layers too, which start at the identity.
+
+    They neither let rounding grow from layer to layer nor make all photos alike.
+    """
     base = backbone.build(name, size=SIZE, alpha=alpha)
     weights.write(folder / "random.h5", backbones.DRAWN)
     backbone.load(base, folder / "random.h5")
@@ -36,7 +41,7 @@ def drawn(name: str, folder: Path, alpha: float = 1.0) -> keras.Model:
     for layer in base.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             for weight in layer.weights:
-                low, high = (0.5, 1.5) if weight.name in ("gamma", "moving_variance") else (-0.3, 0.3)
+                low, high = {"gamma": (0.7, 1.2), "moving_variance": (0.8, 1.5)}.get(weight.name, (-0.3, 0.3))
                 weight.assign(generator.uniform(low, high, weight.shape))
         if type(layer).__name__ == "LayerScale":
             layer.weights[0].assign(generator.uniform(0.1, 0.3, layer.weights[0].shape))
@@ -51,9 +56,10 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 def close(found: object, expected: object) -> None:
     """Equal within float32's rounding through some hundred layers, relative to the largest number."""
-    scale = np.abs(np.asarray(expected)).max()
-    assert scale > 1e-3
-    np.testing.assert_allclose(np.asarray(found) / scale, np.asarray(expected) / scale, atol=2e-4)
+    expected = np.asarray(expected)
+    scale = np.abs(expected).max()
+    assert np.abs(expected[0] - expected[1]).max() > 1e-4 * scale  # or all networks would be equal
+    np.testing.assert_allclose(np.asarray(found) / scale, expected / scale, atol=2e-5)
 
 
 def test_table_equals_keras(base: keras.Model) -> None:
@@ -67,12 +73,12 @@ def test_table_equals_keras(base: keras.Model) -> None:
 
 def test_stem_and_top_give_what_the_whole_backbone_gives(base: keras.Model) -> None:
     pixels = backbone.preprocess(photos(2), base.backbone)
-    expected = base(pixels, training=False)
     for boundary, index in BACKBONES[base.backbone].boundaries.items():
-        stem, top = backbone.stem(base, boundary), backbone.top(base, boundary)
-        close(top(stem(pixels, training=False), training=False), expected)
-        above = {id(layer) for layer in base.layers[index + 1 :]}
-        assert {id(layer) for layer in top.layers[1:]} == above  # so that freezing below the boundary freezes the stem
+        stem, top = backbone.stem(base, boundary), backbone.top(base, boundary)  # Keras refuses a top that wants more
+        assert [layer.name for layer in stem.layers] == [layer.name for layer in base.layers[: index + 1]]
+        assert [layer.name for layer in top.layers[1:]] == [layer.name for layer in base.layers[index + 1 :]]
+        if boundary == OPTIONS[base.backbone]["model"]["boundary"]:
+            close(top(stem(pixels, training=False), training=False), base(pixels, training=False))
 
 
 def test_folded_network_gives_what_keras_gives(base: keras.Model) -> None:
@@ -89,6 +95,8 @@ def test_folded_network_gives_what_keras_gives(base: keras.Model) -> None:
 
 
 def test_a_training_step_moves_what_is_above_fine_tune_at_and_no_statistics(base: keras.Model) -> None:
+    if base.backbone in LIKE_B0:
+        pytest.skip("as efficientnet_v2_b0")
     boundary, index = list(BACKBONES[base.backbone].boundaries.items())[-1]
     at = (index + len(base.layers)) // 2
     model = classifier.trainable_top(base, boundary, fine_tune_at=at, dropout=0.0, seed=0)
@@ -137,6 +145,8 @@ def test_preprocessing_equals_that_of_keras(base: keras.Model) -> None:
 
 
 def test_saved_whole_model_gives_the_same_output(base: keras.Model, tmp_path: Path) -> None:
+    if base.backbone in LIKE_B0:
+        pytest.skip("as efficientnet_v2_b0")
     channels = base.output.shape[-1]
     kernel = np.random.default_rng(3).normal(0, 1 / channels, (channels, 1)).astype(np.float32)
     head = {classifier.HEAD: [kernel, np.zeros(1, np.float32)]}
@@ -202,9 +212,8 @@ def test_weights_of_another_network_are_refused_by_name_and_shape(tmp_path: Path
 
 
 def test_every_option_of_conf_is_a_backbone_and_fine_tunes_above_its_boundary() -> None:
-    options = {path.stem: settings.read_yaml(path) for path in (ROOT / "conf" / "model").glob("*.yaml")}
-    assert set(options) == set(BACKBONES)
-    for name, option in options.items():
+    assert set(OPTIONS) == set(BACKBONES)
+    for name, option in OPTIONS.items():
         known, model, at = BACKBONES[name], option["model"], option["finetune"]["fine_tune_at"]
         assert model["name"] == name
         assert known.boundaries[model["boundary"]] < at < 0.75 * known.layers
