@@ -9,9 +9,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT
 
-from transfer_learning import augment, backbone, backbones, classifier, features, training, weights
+from transfer_learning import augment, backbone, backbones, classifier, features, schema, training, weights
 from transfer_learning.errors import UserError
+from transfer_learning.settings import read_yaml
 
 
 @pytest.fixture(scope="module")
@@ -62,32 +64,6 @@ def test_a_training_step_leaves_batch_statistics_and_frozen_layers_alone() -> No
         for number, (old, new) in enumerate(zip(before.get(layer.name, []), after.get(layer.name, []), strict=True)):
             statistic = number >= 2  # gamma, beta, moving mean, moving variance
             assert np.array_equal(old, new) == (index < 7 or statistic), layer.name
-
-
-def test_views_equal_the_keras_layers_of_the_tutorial() -> None:
-    pixels = photos(6, 40)
-    rotate = keras.layers.RandomRotation(0.2, seed=3)
-    drawn = rotate.get_random_transformation(pixels, seed=3)
-    flipped = np.array([True, False] * 3)
-    mirrored = np.where(flipped[:, None, None, None], pixels[:, :, ::-1], pixels)
-    reference = np.asarray(rotate.transform_images(mirrored, drawn))
-    rows = augment.transforms(flipped, np.deg2rad(np.asarray(drawn["angle"])), size=40)
-    np.testing.assert_allclose(augment.apply(pixels, rows), reference, atol=0.05)
-
-
-def test_views_are_fixed_by_seed_and_number_and_follow_the_settings() -> None:
-    options = {"size": 40, "flip": True, "rotation": 0.2}
-    ten = augment.draw_transforms(500, views=10, seed=1, **options)
-    np.testing.assert_array_equal(ten[:3], augment.draw_transforms(500, views=3, seed=1, **options))
-    assert not np.array_equal(ten, augment.draw_transforms(500, views=10, seed=2, **options))
-    assert not np.array_equal(ten[0], ten[1])
-    angles = np.degrees(np.arctan2(ten[..., 3], ten[..., 4]))
-    assert 70 < np.abs(angles).max() <= 72
-    mirrored = ten[..., 0] * ten[..., 4] - ten[..., 1] * ten[..., 3] < 0  # determinant
-    assert 0.47 < mirrored.mean() < 0.53
-    none = augment.draw_transforms(5, views=1, seed=1, size=40, flip=False, rotation=0.0)[0]
-    pixels = photos(5, 40)
-    np.testing.assert_allclose(augment.apply(pixels, none), pixels, atol=1e-3)
 
 
 def test_saved_model_gives_the_same_output_and_the_same_bytes(tmp_path: Path) -> None:
@@ -190,7 +166,8 @@ def test_features_on_disk_equal_a_plain_computation(tmp_path: Path) -> None:
     backbone.set_weights(base.layers, backbones.small_cnn_weights())
     chosen = {part: [Path(p) for p in paths if p.startswith(part)] for part in ("train", "validation")}
     parts = {part: features.Part(p, np.arange(len(p), dtype=np.uint8) % 2) for part, p in chosen.items()}
-    rows = augment.draw_transforms(40, views=2, size=32, flip=True, rotation=0.1, seed=5)
+    settings = schema.Augment.model_validate(read_yaml(ROOT / "conf/augment/strong.yaml"))
+    rows = augment.draw_transforms(40, settings, views=2, size=32, seed=5)
     features.compute(base, "block_2_relu", parts, tmp_path / "raw", tmp_path / "f", size=32, transforms=rows)
     train, validation = features.read(tmp_path / "f", "train"), features.read(tmp_path / "f", "validation")
     assert train.activations.shape == (2, 40, 8, 8, 32)
@@ -201,6 +178,9 @@ def test_features_on_disk_equal_a_plain_computation(tmp_path: Path) -> None:
     pixels = backbone.preprocess(augment.apply(photo, rows[1, 37:38]), "small_cnn")
     inner = backbone.stem(base, "block_2_relu")(pixels, training=False)
     np.testing.assert_allclose(train.activations[1, 37], inner[0], rtol=2e-3, atol=1e-3)
+    plain = load(tmp_path / "raw" / chosen["validation"][7], size=32)[None]  # not augmented
+    inner = backbone.stem(base, "block_2_relu")(backbone.preprocess(plain), training=False)
+    np.testing.assert_allclose(validation.activations[0, 7], inner[0], rtol=2e-3, atol=1e-3)
     np.testing.assert_allclose(train.pooled[1, 37], tf.reduce_mean(base(pixels), axis=(1, 2))[0], rtol=1e-4, atol=1e-5)
     size = sum(f.stat().st_size for f in (tmp_path / "f").iterdir())
     assert abs(size - features.bytes_needed(base, "block_2_relu", train=40, validation=20, views=2)) < 2000
