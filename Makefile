@@ -7,7 +7,7 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 ENVIRONMENT := .venv/.from-lock
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-full bench lint format demo ui sweep leaderboard compare check reproduce push record promote params lock audit clean
+.PHONY: help repro test test-full bench lint format demo ui sweep leaderboard compare report check reproduce push record promote params lock audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -59,6 +59,9 @@ leaderboard: $(ENVIRONMENT)  ## compare experiments in reports/leaderboard.md an
 
 compare: $(ENVIRONMENT)  ## compare with a revision, BASE=main, into compare/: MERGE_BASE=1 for where HEAD left it
 	@python src/compare.py "$${BASE:-main}" $(if $(MERGE_BASE),--merge-base)
+
+report: $(ENVIRONMENT)  ## write results, figures, settings and provenance into one file, report.html: NAME=experiment, OUT=file
+	@python src/report.py $(NAME) $(if $(OUT),--out "$(OUT)")
 
 check: $(ENVIRONMENT)  ## what CI and pre-commit guard: params.yaml, dvc.lock and reports/ fit each other, no large files
 	@python src/check.py

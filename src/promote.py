@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from transfer_learning import contents, gate, recording, revisions, schema, settings, stage, store
+from transfer_learning import contents, gate, recording, results, revisions, schema, settings, stage, store
 from transfer_learning.errors import UserError
 
 ALIAS = "champion"
@@ -31,29 +31,12 @@ def main() -> None:
     arguments = parser.parse_args()
     limits = settings.check(settings.read_yaml(Path("params.yaml"))).gate
     with store.opened(recording.Recorder) as recorder, tempfile.TemporaryDirectory() as aside:
-        found = read(arguments.name, Path(aside))
+        found, _ = results.read(arguments.name, Path(aside))
         run, model = stored(recorder, found)
         with store.one_at_a_time():
             promoted = promote(recorder, found, run, model, limits, force=arguments.force)
     if not promoted:
         sys.exit(1)
-
-
-def read(name: str | None, aside: Path) -> contents.Contents:
-    """Read the results of an experiment, or of the workspace.
-
-    Raises:
-        UserError: there is no such experiment, or it has not run to its end.
-    """
-    chosen = revisions.experiment(name) if name else revisions.in_workspace(revisions.experiments(revisions.head()))
-    folder = Path()
-    if chosen:
-        revisions.export(chosen.commit, aside, "params.yaml", "dvc.yaml", "dvc.lock", "reports")
-        folder = aside
-    if not contents.fits_lock(folder):
-        raise UserError(f"{name or 'the workspace'} has not run to its end with these settings: `dvc repro` does that")
-    label, baseline = (chosen.name, chosen.baseline) if chosen else (revisions.WORKSPACE, revisions.head())
-    return contents.read("finetune", "evaluate", folder=folder, name=label, baseline=baseline)
 
 
 def stored(recorder: recording.Recorder, found: contents.Contents) -> tuple[Any, Any]:

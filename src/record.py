@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from transfer_learning import contents, revisions, stage
+from transfer_learning import contents, results, revisions, stage
 
 if TYPE_CHECKING:
     from transfer_learning.recording import Recorder
@@ -67,21 +67,14 @@ def record(
 
 def record_experiment(recorder: Recorder, one: revisions.Experiment) -> list[str]:
     """Record an experiment from its commit, with the outputs that DVC's cache or remote has."""
-    from dvc.api import DVCFileSystem
-
     with tempfile.TemporaryDirectory() as aside:
         folder = Path(aside)
         revisions.export(one.commit, folder, "params.yaml", "dvc.yaml", "dvc.lock", "reports", "src")
         if not contents.fits_lock(folder):
             return [f"{one.name}: not recorded, it has not run to its end"]
         lost = []
-        kept = DVCFileSystem(str(stage.main_workspace()), rev=one.commit)
         for path in (contents.MODEL, contents.SPLIT):
-            (folder / path).parent.mkdir(exist_ok=True)
-            try:
-                kept.get_file(path.as_posix(), str(folder / path))
-            except FileNotFoundError:  # neither in the cache nor in a remote
-                (folder / path).unlink(missing_ok=True)
+            if not results.fetch_output(path, folder, one.commit):
                 lost.append(f"{one.name}: without {path}, which DVC has neither here nor in a remote (dvc exp pull?)")
         changed = revisions.code_changed(one.baseline, one.commit)
         return record(recorder, folder, one.name, one.baseline, here=False, changed=changed) + lost

@@ -84,6 +84,13 @@ class Recorder(Store):
         experiment = self.experiment(contents.experiment)
         return self._found(experiment, contents) if experiment else None
 
+    def log_report(self, contents: Contents, html: str) -> bool:
+        """Log a report as report/report.html of the run of these contents; False where the store has no such run."""
+        run = self.find(contents)
+        if run is not None:
+            self.client.log_text(run.info.run_id, html, "report/report.html")
+        return run is not None
+
     def register(self, registry: str, run_id: str, model_id: str, tags: dict[str, str]) -> str:
         """Make a logged model a version in the registry, or find the one that it has; returns the version."""
         from mlflow.exceptions import MlflowException

@@ -129,6 +129,13 @@ def unmerged() -> list[str]:
     return git("diff", "--name-only", "--diff-filter=U").splitlines()
 
 
+def changed() -> list[str]:
+    """Files of the workspace that differ from HEAD, or that git does not have and does not ignore."""
+    tracked = git("diff", "--name-only", "--no-renames", "-z", "HEAD").split("\0")
+    others = git("ls-files", "--others", "--exclude-standard", "-z").split("\0")
+    return sorted({*tracked, *others} - {""})
+
+
 def in_workspace(among: list[Experiment]) -> Experiment | None:
     """The experiment whose results are in the workspace: `dvc exp run` and `apply` leave theirs there."""
     lock = Path("dvc.lock").read_text() if Path("dvc.lock").exists() else ""
