@@ -127,9 +127,10 @@ def _draw_training(base: keras.Model, settings: Settings) -> None:
     frozen, tuned = (pd.read_csv(f"reports/{phase}/history.csv") for phase in ("frozen", "finetune"))
     figures.learning_curves(Path("reports/frozen/learning_curves.png"), frozen)
     figures.learning_curves(Path("reports/finetune/learning_curves.png"), frozen, tuned)
-    layers = backbone.describe(base, settings.finetune.fine_tune_at)
-    title = f"{settings.model.name} at {settings.images.size} x {settings.images.size}, fine-tuned from layer "
-    title += str(settings.finetune.fine_tune_at)
+    steps = settings.finetune.steps
+    at = steps[-1].fine_tune_at if steps else settings.finetune.fine_tune_at
+    layers = backbone.describe(base, at)
+    title = f"{settings.model.name} at {settings.images.size} x {settings.images.size}, fine-tuned from layer {at}"
     figures.architecture(Path("reports/finetune/architecture.png"), layers, title=title)
 
 

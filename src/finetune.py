@@ -30,50 +30,42 @@ def main() -> None:
 def train(settings: Settings, follower: live.Follower) -> None:
     """Train on from the frozen phase and write weights, history and metrics."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    import keras
     import pandas as pd
 
-    from transfer_learning import backbone, classifier, features, training
+    from transfer_learning import backbone, classifier, features, training, unfreezing
 
     base = backbone.build(settings.model.name, size=settings.images.size, alpha=settings.model.alpha)
     backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
-    at = settings.finetune.fine_tune_at
-    stored = at > BACKBONES[settings.model.name].boundaries[settings.model.boundary]
+    boundaries = BACKBONES[settings.model.name].boundaries
+    phase = settings.finetune
+    stored = phase.plan[-1].fine_tune_at > boundaries[settings.model.boundary]  # the lowest of them
     labels, validation_labels = (features.read(Path("data/features"), part).labels for part in ("train", "validation"))
     classes = int(labels.max()) + 1
-    model = classifier.trainable_top(
-        base,
-        settings.model.boundary if stored else None,
-        fine_tune_at=at,
-        classes=classes,
-        dropout=settings.model.dropout,
-        seed=settings.seed,
-        slices=slices(),
-    )
-    backbone.set_weights([model.get_layer(classifier.HEAD)], weights.read(Path("models/frozen.weights.h5")))
-    training.compile_model(model, keras.optimizers.RMSprop(settings.finetune.learning_rate), classes=classes)
-    trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
-    print(f"fine-tuning from layer {at} of {len(base.layers)}: {trainable:,} trainable parameters")
-    first = int(pd.read_csv("reports/frozen/history.csv")["epoch"].iloc[-1]) + 1
     with ThreadPoolExecutor(os.cpu_count()) as pool, checkpoint.unfinished(OUTPUT, "finetune") as kept:
         batch, validation = _stored(classes) if stored else _photos(settings, pool, classes)
-        history = training.train(
-            model,
+        model, history = unfreezing.fine_tune(
+            base,
+            weights.read(Path("models/frozen.weights.h5")),
             batch,
             labels,
             validation,
+            phase=phase,
+            boundary=settings.model.boundary if stored else None,
+            boundaries=boundaries,
             classes=classes,
-            epochs=range(first, first + settings.finetune.epochs),
+            dropout=settings.model.dropout,
+            first=int(pd.read_csv("reports/frozen/history.csv")["epoch"].iloc[-1]) + 1,
             views=settings.features.views,
-            batch_size=settings.finetune.batch_size,
             seed=settings.seed,
+            slices=slices(),
             on_epoch=follower.epoch,
             kept=kept,
         )
+        trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
         weights.write(OUTPUT, backbone.get_weights([*base.layers, model.get_layer(classifier.HEAD)]))
         training.write_history(history, Path("reports/finetune/history.csv"))
-        metrics = training.last_metrics(history) | {"photos": len(validation_labels), "trainable_parameters": trainable}
-        stage.write_json(Path("reports/finetune/metrics.json"), metrics)
+        counts = {"photos": len(validation_labels), "trainable_parameters": trainable}
+        stage.write_json(Path("reports/finetune/metrics.json"), training.metrics(history, phase) | counts)
 
 
 def _stored(classes: int) -> tuple[training.Batch, tf.data.Dataset]:

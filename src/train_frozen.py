@@ -19,9 +19,7 @@ def main() -> None:
 def train(settings: Settings, follower: live.Follower) -> None:
     """Train the head and write its weights, history and metrics."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    import keras
-
-    from transfer_learning import classifier, features, training
+    from transfer_learning import classifier, features, optimization, training
 
     folder = Path("data/features")
     stored = features.read(folder, "train")
@@ -29,17 +27,25 @@ def train(settings: Settings, follower: live.Follower) -> None:
     classes = stored.classes
     channels = stored.pooled.shape[-1]
     model = classifier.head(channels, classes=classes, dropout=settings.model.dropout, seed=settings.seed)
-    training.compile_model(model, keras.optimizers.Adam(settings.train_frozen.learning_rate), classes=classes)
+    phase = settings.train_frozen
+    optimizer = optimization.build(
+        phase,
+        model.trainable_variables,
+        learning_rate=phase.learning_rate,
+        epochs=phase.epochs,
+        photos=len(stored.labels),
+    )
+    training.compile_model(model, optimizer, classes=classes)
     with checkpoint.unfinished(OUTPUT, "train_frozen") as kept:
         history = training.train(
             model,
             training.from_array(stored.pooled),
             stored.labels,
             training.in_order(training.from_array(validation.pooled), validation.labels, classes=classes),
+            phase=phase,
             classes=classes,
-            epochs=range(1, settings.train_frozen.epochs + 1),
+            epochs=range(1, phase.epochs + 1),
             views=stored.views,
-            batch_size=settings.train_frozen.batch_size,
             seed=settings.seed,
             on_epoch=follower.epoch,
             kept=kept,
@@ -47,7 +53,7 @@ def train(settings: Settings, follower: live.Follower) -> None:
         )
         weights.write(OUTPUT, classifier.head_weights(model))
         training.write_history(history, Path("reports/frozen/history.csv"))
-        metrics = training.last_metrics(history) | {"photos": len(validation.labels)}
+        metrics = training.metrics(history, phase) | {"photos": len(validation.labels)}
         stage.write_json(Path("reports/frozen/metrics.json"), metrics)
 
 

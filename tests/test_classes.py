@@ -7,8 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from phases import phase
 
-from transfer_learning import backbone, backbones, classifier, features, training
+from transfer_learning import backbone, backbones, classifier, features, sampling, training
 
 CLASSES = 3
 GENERATOR = np.random.default_rng(0)
@@ -34,9 +35,9 @@ def whole(outputs: int) -> tuple[keras.Model, np.ndarray, np.ndarray]:
 
 
 def test_targets_are_floats_for_two_classes_and_one_hot_above() -> None:
-    two = training.targets_of(np.array([1, 0, 1], np.uint8), classes=2)
+    two = sampling.targets_of(np.array([1, 0, 1], np.uint8), classes=2)
     np.testing.assert_array_equal(two, [[1], [0], [1]])
-    three = training.targets_of(LABELS[:3], classes=CLASSES)
+    three = sampling.targets_of(LABELS[:3], classes=CLASSES)
     np.testing.assert_array_equal(three, np.eye(3))
     assert two.dtype == three.dtype == np.float32
 
@@ -48,7 +49,8 @@ def test_softmax_regression_by_training_equals_a_reference_step(tmp_path: Path) 
     batch = training.from_array(INPUTS)
     history = training.train(
         model, batch, LABELS, training.in_order(batch, LABELS, classes=CLASSES),
-        classes=CLASSES, epochs=range(1, 2), views=1, batch_size=9, seed=0, on_epoch=lambda _: None, kept=tmp_path,
+        phase=phase(batch_size=9), classes=CLASSES, epochs=range(1, 2), views=1, seed=0,
+        on_epoch=lambda _: None, kept=tmp_path,
         evaluate_first=True,
     )  # fmt: skip
     targets = np.eye(3)[LABELS]

@@ -57,7 +57,8 @@ OPTIONS = [
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_of_conf_composes_and_is_valid(option: str, tmp_path: Path) -> None:
     target = tmp_path / "params.yaml"
-    subprocess.run([sys.executable, "src/params.py", str(target), option], cwd=ROOT, check=True)
+    together = [option, f"data.path={tmp_path}"] if option == "data=folder" else [option]
+    subprocess.run([sys.executable, "src/params.py", str(target), *together], cwd=ROOT, check=True)
     settings.check(settings.read_yaml(target))
 
 

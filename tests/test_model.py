@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT
+from phases import phase
 
 from transfer_learning import augment, backbone, backbones, classifier, features, schema, training, weights
 from transfer_learning.errors import UserError
@@ -104,7 +105,8 @@ def test_logistic_regression_by_training_equals_a_reference_step(tmp_path: Path)
     rows: list[dict[str, float]] = []
     history = training.train(
         model, batch, labels, training.in_order(batch, labels, classes=2),
-        classes=2, epochs=range(1, 2), views=1, batch_size=6, seed=0, on_epoch=rows.append, kept=tmp_path,
+        phase=phase(batch_size=6), classes=2, epochs=range(1, 2), views=1, seed=0,
+        on_epoch=rows.append, kept=tmp_path,
         evaluate_first=True,
     )  # fmt: skip
     expected = -0.5 * inputs[0].T @ (0.5 - labels) / 6  # gradient of the mean cross-entropy at zero weights
@@ -129,7 +131,8 @@ def test_a_loss_that_is_not_finite_stops_training_at_once(monkeypatch: pytest.Mo
     with pytest.raises(UserError, match=said):
         training.train(
             model, batch, labels, training.in_order(batch, labels, classes=2),
-            classes=2, epochs=range(3, 9), views=1, batch_size=1, seed=0, on_epoch=lambda _: None, kept=tmp_path,
+            phase=phase(batch_size=1), classes=2, epochs=range(3, 9), views=1, seed=0,
+            on_epoch=lambda _: None, kept=tmp_path,
         )  # fmt: skip
     assert len(steps) < 4  # the first of the two bad photos ended it
 
@@ -149,7 +152,8 @@ def test_each_epoch_sees_every_photo_once_in_its_own_order_and_view(tmp_path: Pa
     validation = training.in_order(training.from_array(values), labels, classes=2)
     training.train(
         model, batch, labels, validation,
-        classes=2, epochs=range(1, 4), views=2, batch_size=5, seed=0, on_epoch=lambda _: None, kept=tmp_path,
+        phase=phase(batch_size=5), classes=2, epochs=range(1, 4), views=2, seed=0,
+        on_epoch=lambda _: None, kept=tmp_path,
     )  # fmt: skip
     assert [view for view, _ in seen] == [0, 0, 1, 1, 0, 0]
     orders = [seen[i][1] + seen[i + 1][1] for i in (0, 2, 4)]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from transfer_learning.declared import Declared
 from transfer_learning.errors import UserError
-from transfer_learning.schema import ArchiveData, DrawnData, Guarded, Section, Settings
+from transfer_learning.schema import ArchiveData, DrawnData, FolderData, Guarded, Section, Settings, Step
 
 UNIONS = {"data": "kind"}  # sections of several kinds, and the key that tells which
 
@@ -48,7 +48,8 @@ def _describe(problem: dict[str, Any], values: dict[str, Any]) -> str:
         del path[1:2]  # Pydantic puts the chosen kind of a union into the path
     key = ".".join(path)
     if problem["type"] == "value_error":
-        return f"{key} {problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
+        joint = "." if isinstance(problem["input"], dict) else " "  # of a section it names the key
+        return f"{key}{joint}{problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
     if problem["type"] == "missing":
         return f"{key} is missing"
     if problem["type"] == "extra_forbidden":
@@ -65,9 +66,11 @@ def _describe(problem: dict[str, Any], values: dict[str, Any]) -> str:
 
 
 def _known_keys(path: tuple[str, ...], values: dict[str, Any]) -> list[str]:
+    if path[:2] == ("finetune", "steps"):
+        return list(Step.model_fields)
     if len(path) != 1:
         return list(Guarded.model_fields if path else Settings.model_fields)
-    kinds: dict[str, type[Section]] = {"archive": ArchiveData, "drawn": DrawnData}
+    kinds: dict[str, type[Section]] = {"archive": ArchiveData, "folder": FolderData, "drawn": DrawnData}
     section = values[path[0]]
     kind = section.get(UNIONS.get(path[0], ""))
     model = kinds.get(kind) or cast(type[Section], Settings.model_fields[path[0]].annotation)

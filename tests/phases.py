@@ -1,0 +1,20 @@
+"""Settings of a training phase for tests: the defaults, with changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conftest import ROOT
+
+from transfer_learning import settings
+from transfer_learning.schema import Finetune, TrainFrozen
+
+DEFAULTS = settings.read_yaml(ROOT / "params.yaml")
+
+
+def phase(**changes: Any) -> TrainFrozen:
+    return TrainFrozen.model_validate(DEFAULTS["train_frozen"] | changes)
+
+
+def fine_tuning(**changes: Any) -> Finetune:
+    return Finetune.model_validate(DEFAULTS["finetune"] | changes)
