@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import pytest
@@ -46,14 +48,35 @@ def test_every_kind_of_pair_is_folded_and_what_else_wants_the_convolution_gets_i
     np.testing.assert_allclose(built(photos(3, 8)), network(photos(3, 8), training=False), atol=1e-5)
 
 
-def test_gradients_equal_those_of_the_plain_network() -> None:
-    network = small()
+def grouped() -> keras.Model:
+    """ConvNeXt's depthwise convolution, one with batch normalisation, and one with two channels per group."""
+    inputs = keras.Input((8, 8, 4))
+    x = keras.layers.Conv2D(4, 3, padding="same", groups=4, bias_initializer="ones")(inputs)
+    x = keras.layers.LayerNormalization()(x)
+    x = keras.layers.Conv2D(4, 3, strides=2, groups=4)(x)
+    x = keras.layers.BatchNormalization()(x)
+    return with_random_weights(keras.Model(inputs, keras.layers.Conv2D(4, 1, groups=2)(x)))
+
+
+def test_convolutions_with_a_group_per_channel_are_depthwise() -> None:
+    network = grouped()
+    built, folded = folding.fold(network)
+    assert len(folded) == 1
+    assert sum(isinstance(layer, folding.DepthwiseConvolution) for layer in built.layers) == 1
+    inputs = np.random.default_rng(0).uniform(-1, 1, (3, 8, 8, 4)).astype(np.float32)
+    np.testing.assert_allclose(built(inputs), network(inputs, training=False), atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [small, grouped])
+def test_gradients_equal_those_of_the_plain_network(make: Callable[[], keras.Model]) -> None:
+    network = make()
+    inputs = np.random.default_rng(0).uniform(-1, 1, (5, *network.input_shape[1:])).astype(np.float32)
     layer = folding.InferenceMode(network, slices=2)
     weights = [weight.value for weight in network.trainable_weights]
     found = []
     for function in (lambda x: network(x, training=False), layer):
         with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(function(photos(5, 8)) ** 2)
+            loss = tf.reduce_mean(function(inputs) ** 2)
         found.append(tape.gradient(loss, weights))
     for plain, ours in zip(*found, strict=True):
         np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-6)
