@@ -2,12 +2,18 @@
 # stages with the `python`, and its queue workers with the `dvc`, that it finds there.
 SHELL := /bin/bash
 PYTHON ?= python3
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+ifeq ($(origin PATH),command line)  # make new-data PATH=...: the folder of photos, not where programs are
+DATA := $(PATH)
+override PATH := $(shell getconf PATH)
+endif
+override PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH
+export DATA
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 ENVIRONMENT := .venv/.from-lock
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-full bench lint format demo ui sweep leaderboard compare report check reproduce push record promote params lock audit clean
+.PHONY: help repro test test-full bench lint format demo new-data ui sweep leaderboard compare report check reproduce push record promote params lock audit clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -47,6 +53,9 @@ demo: $(ENVIRONMENT)  ## the whole DAG on drawn pictures, no download; leaves th
 	@python src/summary.py demo
 	@dvc exp remove --quiet demo
 	@echo "This proves that the plumbing works here; it says nothing about accuracy on photos. Next: make repro"
+
+new-data: $(ENVIRONMENT)  ## look at photos of your own and propose settings: DATA=/folder/of/photos
+	@python src/new_data.py "$${DATA:?is not set: make new-data DATA=/folder/of/photos}"
 
 ui: $(ENVIRONMENT)  ## MLflow UI on 127.0.0.1 with every experiment in it
 	@python src/record.py && python src/ui.py

@@ -1,0 +1,120 @@
+"""Look at photos of one's own before training: a folder, an archive or the URL of one. Changes nothing.
+
+python src/new_data.py /folder/of/photos
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from transfer_learning import inspection, own_photos, settings, stage
+from transfer_learning.archives import extract_photos
+from transfer_learning.compose import compose
+from transfer_learning.splitting import PARTS, describe
+
+FEW_TEST_PHOTOS = 100  # the 95 % interval of 90 right of 100 reaches from 83 to 94 %
+LISTED = 10  # lines of each kind
+ENDS = 6  # largest and smallest classes, where there are many
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="new_data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("path", help="a folder, a zip or tar file, or a URL")
+    given = parser.parse_args().path
+    values = composed(given)
+    console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
+    source = own_photos.find(given)
+    with tempfile.TemporaryDirectory() as aside:
+        if source.is_dir():
+            listing = own_photos.list_folder(source, max_files=values.data.max_files)
+            folder, paths = listing.folder, listing.paths
+            if listing.others:
+                console.print(escape(own_photos.describe(listing.others)))
+        else:
+            folder = Path(aside) / "photos"
+            paths = extract_photos(source, folder, max_bytes=values.data.max_unpacked_mb * 1_000_000)
+        found = inspection.look(folder, paths, values)
+    show(console, found, given if own_photos.is_url(given) else str(source))
+
+
+def composed(path: str) -> Any:
+    """The settings of an experiment on these photos."""
+    with tempfile.TemporaryDirectory() as aside:
+        target = Path(aside) / "params.yaml"
+        compose(target, ["data=folder", f"data.path={inspection.quoted(path)}"])
+        return settings.check(settings.read_yaml(target))
+
+
+def show(console: Console, found: inspection.Findings, path: str) -> None:
+    """Print what was found and what to run."""
+    console.print(_classes(found))
+    low, middle, high = (tuple(edge) for edge in _quantiles(found))
+    formats = ", ".join(f"{number:,} {kind}" for kind, number in found.formats.items())
+    console.print(f"sizes: {low[0]} x {low[1]} to {high[0]} x {high[1]} pixels, median {middle[0]} x {middle[1]}")
+    console.print(f"formats: {formats}")
+    _list(console, "cannot be read", [f"{name} {why}" for name, why in found.broken.items()])
+    console.print(f"exact duplicates within a class: {found.repeated} (the split leaves them out)")
+    _list(console, "the same photo in two classes: remove one of each pair", _pairs(found.contradictions))
+    _list(console, "in different parts but look the same: the test would flatter", _pairs(found.similar))
+    if found.split is not None:
+        console.print(escape(f"the split would be: {describe(found.split)}"))
+        test = int((found.split["part"] == "test").sum())
+        if test < FEW_TEST_PHOTOS:
+            console.print(f"{test} test photos are few: a result on them says little", style="bold yellow")
+    else:
+        console.print(f"the split would be refused: {escape(found.refused)}", style="bold red")
+    chosen = inspection.proposals(found, path)
+    console.print("\nTo run the experiment on them:\n", style="bold")
+    console.print(f"  {escape(inspection.command(chosen))}\n")
+    for override, reason in chosen:
+        if reason:
+            console.print(escape(f"  {override}: {reason}"))
+
+
+def _classes(found: inspection.Findings) -> Table:
+    counts = found.table.groupby(["label", "part"]).size().unstack(fill_value=0)
+    counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    parts = [part for part in PARTS if part in counts]
+    table = Table(title=f"{len(counts)} classes, {len(found.table):,} photos that can be read", title_justify="left")
+    table.add_column("class", overflow="fold")
+    for part in parts or ["photos"]:
+        table.add_column(part, justify="right")
+    few = len(counts) <= 2 * ENDS + 1
+    for number, (label, row) in enumerate(counts.iterrows()):
+        if few or number < ENDS or number >= len(counts) - ENDS:
+            table.add_row(escape(str(label)), *(f"{row[part]:,}" for part in parts or [""]))
+        elif number == ENDS:
+            table.add_row(f"... {len(counts) - 2 * ENDS} more", *("" for _ in parts or [""]))
+    return table
+
+
+def _quantiles(found: inspection.Findings) -> list[Any]:
+    order = found.sizes.prod(axis=1).argsort(kind="stable")
+    return [found.sizes[order[index]].tolist() for index in (0, len(order) // 2, -1)]
+
+
+def _pairs(pairs: list[tuple[str, str]]) -> list[str]:
+    return [f"{one}  {other}" for one, other in pairs]
+
+
+def _list(console: Console, title: str, lines: list[str]) -> None:
+    if lines:
+        console.print(f"{len(lines)} {title}:", style="bold yellow")
+        for line in lines[:LISTED]:
+            console.print(escape(f"  {line}"))
+        if len(lines) > LISTED:
+            console.print(f"  ... and {len(lines) - LISTED} more")
+
+
+if __name__ == "__main__":
+    stage.run("new_data", main)
