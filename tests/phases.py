@@ -7,7 +7,7 @@ from typing import Any
 from conftest import ROOT
 
 from transfer_learning import settings
-from transfer_learning.schema import Finetune, TrainFrozen
+from transfer_learning.training_schema import Finetune, TrainFrozen
 
 DEFAULTS = settings.read_yaml(ROOT / "params.yaml")
 

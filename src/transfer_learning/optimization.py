@@ -7,7 +7,7 @@ from typing import TypeAlias
 import keras
 import numpy as np
 
-from transfer_learning.schema import Phase
+from transfer_learning.training_schema import Phase
 
 Rate: TypeAlias = "float | keras.optimizers.schedules.LearningRateSchedule"
 

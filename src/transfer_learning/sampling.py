@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from transfer_learning.schema import Phase
+from transfer_learning.training_schema import Phase
 
 Examples = Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
 """(step from 1, inputs (n, ...), labels (n,)) to what `fit` takes: inputs, targets and, for some, sample weights."""

@@ -11,7 +11,9 @@ from pydantic import ValidationError
 
 from transfer_learning.declared import Declared
 from transfer_learning.errors import UserError
-from transfer_learning.schema import ArchiveData, DrawnData, FolderData, Guarded, Section, Settings, Step
+from transfer_learning.schema import ArchiveData, DrawnData, FolderData, Guarded, Settings
+from transfer_learning.section import Section
+from transfer_learning.training_schema import Step
 
 UNIONS = {"data": "kind"}  # sections of several kinds, and the key that tells which
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from transfer_learning import backbone, classifier, optimization, training
 from transfer_learning.progress import Row
-from transfer_learning.schema import Finetune, Step
+from transfer_learning.training_schema import Finetune, Step
 from transfer_learning.weights import Weights
 
 
