@@ -63,8 +63,8 @@ ui: $(ENVIRONMENT)  ## MLflow UI on 127.0.0.1 with every experiment in it
 sweep: $(ENVIRONMENT)  ## run a recipe of conf/sweep: NAME=fine_tune_at, JOBS=1
 	@python src/sweep.py $(NAME) --jobs $(or $(JOBS),1)
 
-leaderboard: $(ENVIRONMENT)  ## compare experiments in reports/leaderboard.md and .png: ALL=1 for those of every commit
-	@python src/leaderboard.py $(if $(ALL),--all)
+leaderboard: $(ENVIRONMENT)  ## compare experiments in reports/leaderboard.md and .png: ALL=1 for those of every commit, VALIDATION=1 without test results
+	@python src/leaderboard.py $(if $(ALL),--all) $(if $(VALIDATION),--validation)
 
 compare: $(ENVIRONMENT)  ## compare with a revision, BASE=main, into compare/: MERGE_BASE=1 for where HEAD left it
 	@python src/compare.py "$${BASE:-main}" $(if $(MERGE_BASE),--merge-base)

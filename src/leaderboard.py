@@ -21,7 +21,9 @@ def main() -> None:
         prog="leaderboard", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--all", action="store_true", help="experiments of every commit")
+    parser.add_argument("--validation", action="store_true", help="without test results, while something is chosen")
     arguments = parser.parse_args()
+    parts = ["validation"] if arguments.validation else list(leaderboard.PARTS)
     shown = json.loads(revisions.dvc("exp", "show", "--json", *(["--all-commits"] if arguments.all else [])))
     trials, left_out = leaderboard.read(shown)
     if left_out:
@@ -33,9 +35,9 @@ def main() -> None:
     if not chosen:
         raise UserError(f"no experiment on {data} has run to its end: `dvc repro`, `dvc exp run` and `make sweep` do")
     with stage.written_aside(TABLE) as aside:
-        aside.write_text(leaderboard.markdown(chosen, title=f"Leaderboard of {data}", figure=FIGURE.name))
+        aside.write_text(leaderboard.markdown(chosen, title=f"Leaderboard of {data}", figure=FIGURE.name, parts=parts))
     if leaderboard.varying(chosen):
-        leaderboard.draw(FIGURE, chosen, title=f"{len(chosen)} experiments on {data}; bar: mean")
+        leaderboard.draw(FIGURE, chosen, title=f"{len(chosen)} experiments on {data}; bar: mean", parts=parts)
     else:
         FIGURE.unlink(missing_ok=True)  # there is nothing to draw a result against
     print(f"{len(chosen)} experiments in {TABLE}" + (f" and {FIGURE}" if FIGURE.exists() else ""))

@@ -94,7 +94,8 @@ def _trial(name: str, baseline: str, revision: dict[str, Any]) -> Trial | None:
     nested = (data.get("params") or {}).get("params.yaml", {}).get("data")
     if not nested or not all(metrics.values()) or not _belongs_together(str(revision["rev"])):
         return None
-    values, tuned, test = settings.flatten(nested), metrics["finetune"], metrics["test"]
+    values = {key: str(one) if isinstance(one, list) else one for key, one in settings.flatten(nested).items()}
+    tuned, test = metrics["finetune"], metrics["test"]
     if "photos" not in tuned:  # an early revision of this repository
         return None
     right = round(tuned["val_accuracy"] * tuned["photos"])
@@ -152,11 +153,16 @@ def ranked(trials: Sequence[Trial]) -> list[list[Trial]]:
     )
 
 
-def markdown(trials: Sequence[Trial], *, title: str, figure: str) -> str:
-    """The page with the table of trials on the same photos; `figure` is the file name of `draw`."""
+def markdown(trials: Sequence[Trial], *, title: str, figure: str, parts: Sequence[str] = tuple(PARTS)) -> str:
+    """The page with the table of trials on the same photos.
+
+    Args:
+        figure: file name of what `draw` draws.
+        parts: of the photos, whose results are shown.
+    """
     keys = varying(trials)
     commits = ["commit"] if len({trial.commit for trial in trials}) > 1 else []
-    header = ["", "experiment", *commits, *keys, *PARTS, "time"]
+    header = ["", "experiment", *commits, *keys, *parts, "time"]
     lines = [f"# {title}", ""]
     level = float(trials[0].settings["evaluate.confidence"])
     lines += [
@@ -164,12 +170,15 @@ def markdown(trials: Sequence[Trial], *, title: str, figure: str) -> str:
     ]
     lines += ["on the test photos. Time is that of the stages that ran for the experiment on this machine."]
     if SEED in keys:
-        lines += ["", "Another seed draws other test photos; ± is the standard deviation over seeds, in points."]
+        lines += [
+            "",
+            "Another seed draws other validation and test photos; ± is the standard deviation over seeds, in points.",
+        ]
     lines += ["", f"| {' | '.join(header)} |", f"|--:|:--|{'--:|' * (len(header) - 2)}"]
     for place, group in enumerate(ranked(trials), start=1):
-        rows = [_cells(trial, keys, commits) for trial in group]
+        rows = [_cells(trial, keys, commits, parts) for trial in group]
         if len(group) > 1:
-            spread = [_spread([trial.accuracy[part].value for trial in group]) for part in PARTS]
+            spread = [_spread([trial.accuracy[part].value for trial in group]) for part in parts]
             same = [_shown(group[0].settings.get(key)) if key != SEED else f"{len(group)} seeds" for key in keys]
             rows.insert(0, ["**mean**", *([group[0].commit] if commits else []), *same, *spread, ""])
         for number, cells in enumerate(rows):
@@ -179,8 +188,9 @@ def markdown(trials: Sequence[Trial], *, title: str, figure: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cells(trial: Trial, keys: Sequence[str], commits: Sequence[str]) -> list[str]:
-    accuracy = [f"{one.value:.1%} ({one.low:.1%} to {one.high:.1%})" for one in trial.accuracy.values()]
+def _cells(trial: Trial, keys: Sequence[str], commits: Sequence[str], parts: Sequence[str]) -> list[str]:
+    shown = [trial.accuracy[part] for part in parts]
+    accuracy = [f"{one.value:.1%} ({one.low:.1%} to {one.high:.1%})" for one in shown]
     settings = [_shown(trial.settings.get(key)) for key in keys]
     time = f"{trial.seconds:.0f} s" if trial.seconds else ""
     return [trial.name, *([trial.commit] if commits else []), *settings, *accuracy, time]
@@ -194,15 +204,16 @@ def _shown(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def draw(path: Path, trials: Sequence[Trial], *, title: str) -> None:
+def draw(path: Path, trials: Sequence[Trial], *, title: str, parts: Sequence[str] = tuple(PARTS)) -> None:
     """Accuracy against each setting that varies: validation above, test with its interval below."""
     keys = varying(trials)
     rows, columns = -(-len(keys) // PANELS), min(len(keys), PANELS)
-    size = {"nrows": 2 * rows, "ncols": columns, "figsize": (max(1.2 + 2.9 * columns, 6), 5.6 * rows)}
+    deep = len(parts) * rows
+    size = {"nrows": deep, "ncols": columns, "figsize": (max(1.2 + 2.9 * columns, 6), 2.8 * deep)}
     with figures.drawing(path, **size, sharey="row", squeeze=False) as (figure, axes):
         for number in range(rows * columns):
-            for offset, part in enumerate(PARTS):
-                axis = axes[2 * (number // columns) + offset, number % columns]
+            for offset, part in enumerate(parts):
+                axis = axes[len(parts) * (number // columns) + offset, number % columns]
                 if number < len(keys):
                     _panel(axis, trials, keys[number], part)
                     axis.set_title(f"{part} accuracy" if number % columns == 0 else "", color=PARTS[part])
