@@ -94,7 +94,8 @@ def _trial(name: str, baseline: str, revision: dict[str, Any]) -> Trial | None:
     nested = (data.get("params") or {}).get("params.yaml", {}).get("data")
     if not nested or not all(metrics.values()) or not _belongs_together(str(revision["rev"])):
         return None
-    values = {key: str(one) if isinstance(one, list) else one for key, one in settings.flatten(nested).items()}
+    flat = settings.flatten(nested)
+    values: dict[str, Any] = {key: str(one) if isinstance(one, list) else one for key, one in flat.items()}
     tuned, test = metrics["finetune"], metrics["test"]
     if "photos" not in tuned:  # an early revision of this repository
         return None
