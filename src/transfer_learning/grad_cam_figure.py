@@ -42,9 +42,10 @@ def draw(
         for group, chosen in choose(labels, confidence, predicted).items()
         for start in range(0, len(chosen), PAIRS)
     ]
-    shown = np.concatenate([chosen for _, chosen in rows])
-    maps = dict(zip(shown, explanations.heatmaps(model, photos[shown], predicted[shown]), strict=True))
-    size = {"nrows": len(rows), "ncols": 2 * PAIRS, "figsize": (1.5 * 2 * PAIRS, 1.9 * len(rows) + 0.5)}
+    every = np.concatenate([chosen for _, chosen in rows])
+    maps = dict(zip(every, explanations.heatmaps(model, photos[every], predicted[every]), strict=True))
+    names = [_short(name) for name in figures.shown(classes)]
+    size = {"nrows": len(rows), "ncols": 2 * PAIRS, "figsize": (1.3 * 2 * PAIRS, 1.7 * len(rows) + 0.5)}
     with figures.drawing(path, squeeze=False, **size) as (figure, axes):
         for axis in axes.flat:
             axis.set(xticks=[], yticks=[])
@@ -55,12 +56,12 @@ def draw(
             for i, left, right in zip(chosen, row[::2], row[1::2], strict=False):
                 left.imshow(photos[i])
                 right.imshow(explanations.overlay(photos[i], maps[i]))
-                name = _short(classes[predicted[i]])
+                name = names[predicted[i]]
                 wrong = predicted[i] != labels[i]
-                title = f"{name} {confidence[i]:.0%}" + (f",\nis {_short(classes[labels[i]])}" if wrong else "")
+                title = f"{name} {confidence[i]:.0%}" + (f",\nis {names[labels[i]]}" if wrong else "")
                 colour = figures.WRONG if wrong else figures.RIGHT
-                left.set_title(title, fontsize=8.5, color=colour, loc="center", parse_math=False)
-                right.set_title(f"evidence for\n{name}", fontsize=8.5, loc="center", parse_math=False)
+                left.set_title(title, fontsize=8.5, color=colour, loc="center")
+                right.set_title(f"evidence for\n{name}", fontsize=8.5, loc="center")
         figure.suptitle("Grad-CAM: where the evidence for the predicted class lies (red: most)", fontsize=12)
 
 
