@@ -183,10 +183,9 @@ def test_published_file_with_other_names_is_read_as_keras_reads_it(name: str, tm
     weights.write(tmp_path / "backbone.weights.h5", weights.read_published(path))
     ours = backbone.build(name, size=SIZE)
     backbone.load(ours, tmp_path / "backbone.weights.h5")
-    expected = backbone.get_weights(reference.layers)
-    for layer, arrays in backbone.get_weights(ours.layers).items():
-        for array, wanted in zip(arrays, expected[layer], strict=True):
-            np.testing.assert_array_equal(array, wanted)
+    for found, wanted in zip(ours.layers, reference.layers, strict=True):  # one of ConvNeXt's has no name of its own
+        for array, expected in zip(found.get_weights(), wanted.get_weights(), strict=True):
+            np.testing.assert_array_equal(array, expected)
 
 
 def test_random_weights_are_the_same_in_every_process_and_seed(tmp_path: Path) -> None:
