@@ -29,6 +29,10 @@ def changed(key: str, value: Any) -> dict[str, Any]:
     return values
 
 
+def steps(*fine_tune_at: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"fine_tune_at": at, "epochs": 1, "learning_rate": 0.001} | more for at in fine_tune_at]
+
+
 def test_committed_settings_are_valid() -> None:
     assert settings.check(DEFAULTS).finetune.fine_tune_at == 100
 
@@ -68,6 +72,15 @@ def test_committed_settings_are_valid() -> None:
         ("model.weights_digest", "abc", "model.weights_digest = 'abc': String should match pattern"),
         ("data.kind", "folders", "data.kind = 'folders': allowed are 'archive', 'folder', 'drawn'"),
         ("data.archive", "", "data.archive = '': String should have at least 1 character"),
+        ("finetune.optimizer", "lion", "finetune.optimizer = 'lion': must be 'adam', 'adamw', 'rmsprop' or 'sgd'"),
+        ("finetune.momentum", 0.9, "finetune.momentum = 0.9: allowed with optimizer rmsprop is 0, sgd takes it"),
+        ("train_frozen.weight_decay", 0.1, "train_frozen.weight_decay = 0.1: allowed with optimizer adam is 0, adamw"),
+        ("train_frozen.warmup_epochs", 10, "train_frozen.warmup_epochs = 10: must be less than epochs, which is 10"),
+        ("train_frozen.ema", 1.0, "train_frozen.ema = 1.0: must be less than 1"),
+        ("finetune.layer_decay", 0, "finetune.layer_decay = 0: must be greater than 0"),
+        ("finetune.steps", steps(120, 155), "finetune.steps.1.fine_tune_at = 155: must not be above that of the step"),
+        ("finetune.steps", steps(155), "finetune.steps.0.fine_tune_at = 155: allowed are 0 to 154"),
+        ("finetune.steps", steps(120, rate=1e-5), "finetune.steps.0.rate is not a setting: allowed are fine_tune_at"),
         ("finetun", {}, "finetun is not a setting: did you mean finetune?"),
         ("seed", None, "seed = None: must be a valid integer"),
     ],
@@ -92,6 +105,19 @@ def test_what_a_backbone_has_not_is_refused_with_its_own_choices() -> None:
         settings.check(values)
     assert "model.weights = 'imagenet': allowed for small_cnn are random" in str(error.value)
     assert "model.pretrained_resolution = 160: allowed for small_cnn with alpha 1.0 are null" in str(error.value)
+
+
+def test_options_of_training_are_checked_against_each_other() -> None:
+    values = changed("finetune.steps", steps(154, 100))
+    assert [step.fine_tune_at for step in settings.check(values).finetune.plan] == [154, 100]
+    values["finetune"]["warmup_epochs"] = 1
+    with pytest.raises(UserError, match=r"finetune\.warmup_epochs = 1: must be less than steps\.0\.epochs, which is 1"):
+        settings.check(values)
+    values["finetune"] |= {"steps": [], "fine_tune_at": 154, "layer_decay": 0.5}
+    with pytest.raises(UserError, match=r"finetune\.layer_decay = 0\.5: allowed is 1 where the head alone is trained"):
+        settings.check(values)
+    values["finetune"] |= {"fine_tune_at": 100, "optimizer": "adamw", "weight_decay": 0.01}
+    assert settings.check(values).finetune.plan[0].fine_tune_at == 100
 
 
 def test_missing_section_and_several_mistakes_are_all_named() -> None:
