@@ -137,6 +137,6 @@ def test_figures_of_many_classes_keep_a_readable_size(number: int, tmp_path: Pat
 
 
 def test_class_names_in_figures_are_short_and_drawable() -> None:
-    assert figures.shown(["cats", "\u732b", "Fl\u00f6he", "x" * 15 + "y" * 15]) == [
-        "cats", "class 1", "Fl\u00f6he", "x" * 11 + "\u2026" + "y" * 11
+    assert figures.shown(["cats", "\u732b", "$ 5", "Fl\u00f6he", "x" * 15 + "y" * 15]) == [
+        "cats", "class 1", r"\$ 5", "Fl\u00f6he", "x" * 11 + "\u2026" + "y" * 11
     ]  # fmt: skip

@@ -30,7 +30,6 @@ STYLE: Any = {
     "axes.titlesize": 12,
     "figure.dpi": 110,
     "axes.titlelocation": "left",
-    "text.parse_math": False,  # a class may have a $ in its name
 }
 LONGEST = 22  # letters of a class name in a figure
 
@@ -54,10 +53,12 @@ def _drawable() -> frozenset[int]:
 
 
 def shown(classes: Sequence[str]) -> list[str]:
-    """Class names as figures show them: shortened, and numbered where the font lacks a letter of theirs."""
+    """Class names as figures show them: shortened, numbered where the font lacks a letter of theirs, with no $ that
+    would begin a formula."""
     half = LONGEST // 2
     short = [name if len(name) <= LONGEST else f"{name[:half]}\u2026{name[-half:]}" for name in classes]
-    return [name if _drawable().issuperset(map(ord, name)) else f"class {number}" for number, name in enumerate(short)]
+    drawable = [name if _drawable().issuperset(map(ord, name)) else f"class {i}" for i, name in enumerate(short)]
+    return [name.replace("$", r"\$") for name in drawable]
 
 
 def learning_curves(path: Path, frozen: pd.DataFrame, tuned: pd.DataFrame | None = None) -> None:
