@@ -41,7 +41,7 @@ def _gather(data: Any, folder: Path) -> tuple[Path, list[str], str]:
     drawn or unpacked into `folder`."""
     if data.kind == "drawn":
         options = {"classes": data.classes, "photos_per_class": data.photos_per_class}
-        return folder, draw_dataset(folder, size=data.size, seed=data.seed, **options), data.name
+        return folder, draw_dataset(folder, size=data.side, seed=data.seed, **options), data.name
     if data.kind == "folder":  # `watch` is the path, absolute: DVC may run this in a temporary directory
         source = own_photos.find(data.path if own_photos.is_url(data.path) else data.watch)
     else:

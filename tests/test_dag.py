@@ -12,6 +12,7 @@ import yaml
 from conftest import ROOT, STAGES, Clone
 
 from transfer_learning import settings
+from transfer_learning.compose import compose
 from transfer_learning.errors import UserError
 
 DAG = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -39,6 +40,19 @@ def test_deps_name_the_script_and_exactly_the_modules_that_it_imports(stage: str
     script = ROOT / "src" / f"{stage}.py"
     wanted = {path.relative_to(ROOT).as_posix() for path in our_imports(script) | {script}}
     assert {dep for dep in DAG[stage]["deps"] if dep.endswith(".py")} == wanted
+
+
+@pytest.mark.parametrize("option", ["data=cats_and_dogs", "data=folder", "data=drawn"])
+def test_no_declared_group_of_settings_has_a_key_that_the_run_cache_ignores(option: str, tmp_path: Path) -> None:
+    """DVC 3.67 leaves out keys called `size` or `nfiles` when it looks for an earlier run, in settings too: another
+    images.size would get the results of the first."""
+    target = tmp_path / "params.yaml"
+    compose(target, [option, *([f"data.path={tmp_path}"] if option == "data=folder" else [])])
+    flat = settings.flatten(settings.read_yaml(target))
+    for stage in STAGES:
+        for entry in DAG[stage]["params"]:
+            inside = {key.removeprefix(f"{entry}.") for key in flat if key.startswith(f"{entry}.")}
+            assert not {part for key in inside for part in key.split(".")} & {"size", "nfiles"}, (stage, entry)
 
 
 def test_params_yaml_is_the_composition_of_conf(tmp_path: Path) -> None:
@@ -114,6 +128,13 @@ def test_fine_tune_at_below_the_boundary_trains_from_the_photos(demo_clone: Clon
     )
     assert demo_clone.stages_run(output) == ["finetune", "evaluate"]
     assert "training from the photos" in output
+
+
+def test_another_size_of_the_photos_is_computed_anew(demo_clone: Clone) -> None:
+    output = demo_clone.run(
+        "dvc", "exp", "run", "--temp", "--name", "small", "-S", "+experiment=demo", "-S", "images.size=48"
+    )
+    assert demo_clone.stages_run(output) == ["featurize", "train_frozen", "finetune", "evaluate"]
 
 
 def test_changed_figure_code_trains_nothing(demo_clone: Clone) -> None:

@@ -39,7 +39,7 @@ class DrawnData(Section):
     kind: Literal["drawn"]
     classes: Annotated[int, Field(ge=2, le=10)]
     photos_per_class: Annotated[int, Field(ge=4, le=100_000)]
-    size: Annotated[int, Field(ge=16, le=1024)]
+    side: Annotated[int, Field(ge=16, le=1024)]
     seed: Seed
     watch: str
 
