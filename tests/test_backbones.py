@@ -99,7 +99,7 @@ def test_a_training_step_moves_what_is_above_fine_tune_at_and_no_statistics(base
         pytest.skip("as efficientnet_v2_b0")
     boundary, index = list(BACKBONES[base.backbone].boundaries.items())[-1]
     at = (index + len(base.layers)) // 2
-    model = classifier.trainable_top(base, boundary, fine_tune_at=at, dropout=0.0, seed=0)
+    model = classifier.trainable_top(base, boundary, fine_tune_at=at, classes=2, dropout=0.0, seed=0)
     assert [layer.trainable for layer in base.layers] == [number >= at for number in range(len(base.layers))]
     trained = sum(
         weight.shape.num_elements()

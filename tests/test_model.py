@@ -183,7 +183,7 @@ def test_features_on_disk_equal_a_plain_computation(tmp_path: Path) -> None:
     inner = backbone.stem(base, "block_2_relu")(pixels, training=False)
     np.testing.assert_allclose(train.activations[1, 37], inner[0], rtol=2e-3, atol=1e-3)
     plain = load(tmp_path / "raw" / chosen["validation"][7], size=32)[None]  # not augmented
-    inner = backbone.stem(base, "block_2_relu")(backbone.preprocess(plain), training=False)
+    inner = backbone.stem(base, "block_2_relu")(backbone.preprocess(plain, "small_cnn"), training=False)
     np.testing.assert_allclose(validation.activations[0, 7], inner[0], rtol=2e-3, atol=1e-3)
     np.testing.assert_allclose(train.pooled[1, 37], tf.reduce_mean(base(pixels), axis=(1, 2))[0], rtol=1e-4, atol=1e-5)
     size = sum(f.stat().st_size for f in (tmp_path / "f").iterdir())

