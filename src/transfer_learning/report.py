@@ -42,6 +42,10 @@ FIGURES = {  # section, caption, and what a reader who cannot see it should know
         "test", "Reliability: how often a predicted probability comes true",
         "Line chart of observed shares against predicted probabilities, with the number of photos per bin below",
     ),
+    "reports/test/per_class.png": (
+        "test", "Precision and recall by class, the lowest first",
+        "Two points a class, its precision and its recall on test photos; the numbers are in the table by class",
+    ),
     "reports/test/predictions.png": (
         "mistakes", "Test photos, the surest mistakes first, then the least sure",
         "Grid of test photos with predicted and true class; the mistakes are in the table below",
