@@ -79,22 +79,24 @@ def look(folder: Path, paths: list[str], settings: Any) -> Findings:
         broken=broken,
     )
     _repeats(found)
-    thumbnails = dict(zip(good, (thumbnail for thumbnail, _, _ in seen), strict=True))
+    shrunk = dict(zip(good, (small for small, _, _ in seen), strict=True))
     try:
-        _split(found, settings, thumbnails)
+        _split(found, settings, shrunk)
     except UserError as error:
         found.refused = str(error)
     return found
 
 
 def _read(folder: Path, paths: list[str], max_megapixels: int) -> dict[str, Any]:
-    """Thumbnail (32, 32, 3), (width, height) and format of each photo by path; a text where it cannot be read."""
+    """What `similar` hashes, (width, height) and format of each photo by path; a text where it cannot be read."""
 
     def read(path: str) -> Any:
         try:
             thumbnail = photos.load(folder / path, size=THUMBNAIL, max_megapixels=max_megapixels)
+            grey = Image.fromarray(thumbnail).convert("L")
+            shrunk = np.asarray(grey.resize((similar.WIDTH, similar.HEIGHT), Image.Resampling.BOX))
             with Image.open(folder / path, formats=photos.FORMATS) as image:
-                return thumbnail, image.size, image.format
+                return shrunk, image.size, image.format
         except UserError as error:
             return str(error)
         except OSError as error:
@@ -114,13 +116,8 @@ def _repeats(found: Findings) -> None:
             found.repeated += len(rows) - 1
 
 
-def _split(found: Findings, settings: Any, thumbnails: dict[str, np.ndarray]) -> None:
+def _split(found: Findings, settings: Any, shrunk: dict[str, np.ndarray]) -> None:
     """Split as the split stage would, and look for photos in different parts that look the same."""
-
-    def shrunk(path: str) -> np.ndarray:
-        grey = Image.fromarray(thumbnails[path]).convert("L")
-        return np.asarray(grey.resize((similar.WIDTH, similar.HEIGHT), Image.Resampling.BOX))
-
     chosen = settings.split
     found.split = splitting.split(
         splitting.drop_duplicates(found.table),
@@ -130,7 +127,7 @@ def _split(found: Findings, settings: Any, thumbnails: dict[str, np.ndarray]) ->
         seed=settings.seed,
     )
     paths = found.split["path"].tolist()
-    hashes = similar.difference_hashes(np.stack([shrunk(path) for path in paths]))
+    hashes = similar.difference_hashes(np.stack([shrunk[path] for path in paths]))
     parts = found.split["part"].to_numpy()
     found.similar = [(paths[a], paths[b]) for a, b in similar.near_duplicates(hashes, parts, ALIKE)]
 
