@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import STAGES, Clone
 from own_folder import CLASSES, draw_folder
+from PIL import Image
 
 from transfer_learning import photos
 
@@ -107,3 +111,38 @@ def test_a_wrong_path_ends_an_experiment_before_dvc_looks_at_it(own: Clone, fold
         assert said in output
         assert "Traceback" not in output
     assert "error: data.path is not set" in own.run("dvc", "exp", "run", "--temp", "-S", "data=folder", code=2)
+
+
+@pytest.mark.full
+def test_an_untrained_network_learns_five_kinds_of_drawn_pictures(demo_clone: Clone) -> None:
+    better = [
+        "data.classes=5", "data.photos_per_class=100", "finetune.fine_tune_at=0", "finetune.epochs=30",
+        "finetune.optimizer=adam", "finetune.schedule=cosine", "finetune.learning_rate=0.003",
+    ]  # fmt: skip
+    changes = [word for override in ("+experiment=demo", *better) for word in ("-S", override)]
+    output = demo_clone.run("dvc", "exp", "run", "--temp", "--name", "five", *changes)
+    (found,) = re.findall(r"test accuracy .*: (\d+) of 50 photos", output)
+    assert int(found) >= 45
+
+
+@pytest.mark.full
+def test_twenty_thousand_small_photos_take_less_than_a_minute_and_bounded_memory(tmp_path: Path) -> None:
+    clone, folder = Clone(tmp_path / "clone"), tmp_path / "photos"
+    for number in range(10):
+        (folder / f"class {number}").mkdir(parents=True)
+        for index in range(2000):
+            colours = np.random.default_rng([number, index]).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(colours).resize((96, 96)).save(folder / f"class {number}/{index}.jpg")
+    clone.run("python", "src/params.py", "params.yaml", "+experiment=demo", "data=folder", f"data.path={folder}")
+    measured = "import runpy, sys; sys.path.insert(0, 'src'); runpy.run_path(sys.argv[1], run_name='__main__'); "
+    measured += (
+        "print('VmHWM', next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"
+    )
+    started = time.monotonic()
+    said = [clone.run("python", "-c", measured, f"src/{stage}.py") for stage in ("fetch", "split")]
+    assert time.monotonic() - started < 60
+    assert "20,000 photos in" in said[0]
+    assert "test: 300 class 0" in said[1]
+    for text in said:
+        (kilobytes,) = re.findall(r"VmHWM (\d+)", text)
+        assert int(kilobytes) < 300_000
