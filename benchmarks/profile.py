@@ -69,7 +69,7 @@ def networks(values: schema.Settings) -> tuple[dict[str, dict[str, float]], floa
     base = backbone.build(values.model.name, size=size, alpha=values.model.alpha)
     backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
     _, split = features.read_split(Path("data/split.csv"))
-    paths = [Path("data/raw") / path for path in split["train"].paths[:64]]
+    paths = [photos.root(Path("data/raw")) / path for path in split["train"].paths[:64]]
     n = features.AT_ONCE
     with ThreadPoolExecutor(1) as pool:
         decoding = timed(lambda: photos.load_batch(paths, size=size, pool=pool)) / len(paths)

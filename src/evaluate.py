@@ -63,7 +63,7 @@ def evaluate(settings: Settings) -> dict[str, Any]:
         confidence=settings.evaluate.confidence,
         bins=settings.evaluate.calibration_bins,
     )
-    classifier.save(model, Path("models/model.keras"), classes=classes)
+    classifier.save(model, Path("models/model.keras"), classes=classes, threshold=settings.evaluate.threshold)
     stage.write_json(TEST / "metrics.json", metrics)
     predicted = evaluation.predict(probabilities, threshold=settings.evaluate.threshold)  # (n,)
     _write_predictions(test.paths, classes, test.labels, probabilities, predicted)

@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from transfer_learning import leaderboard, revisions, settings, stage
+from transfer_learning import contents, leaderboard, revisions, settings, stage
 from transfer_learning.errors import UserError
 
 TABLE, FIGURE = Path("reports/leaderboard.md"), Path("reports/leaderboard.png")
@@ -28,10 +28,10 @@ def main() -> None:
     trials, left_out = leaderboard.read(shown)
     if left_out:
         print(f"without {left_out} that have not run to their end with their settings")
-    data = str(settings.flat()["data.name"])
-    chosen = [trial for trial in trials if trial.data == data]
+    data, photos = str(settings.flat()["data.name"]), contents.locked(Path()).get("data/raw", "")
+    chosen = [trial for trial in trials if trial.photos == photos]
     if len(chosen) < len(trials):
-        print(f"without {len(trials) - len(chosen)} experiments on other photos than {data}")
+        print(f"without {len(trials) - len(chosen)} experiments on other photos than those of the workspace")
     if not chosen:
         raise UserError(f"no experiment on {data} has run to its end: `dvc repro`, `dvc exp run` and `make sweep` do")
     with stage.written_aside(TABLE) as aside:

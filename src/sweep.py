@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("-j", "--jobs", type=int, default=1, help="trials at a time")
     arguments = parser.parse_args()
     trials = read(arguments.recipe)
-    done = {trial.name for trial in trials if is_done(trial)}
+    done = {trial.name for trial in trials if not may_have_changed(trial) and is_done(trial)}
     print(f"sweep {arguments.recipe}: {len(trials)} trials, {len(done)} of them done before")
     states = queue_states()
     for trial in trials:
@@ -106,6 +106,12 @@ def is_done(trial: Trial) -> bool:
     )
 
 
+def may_have_changed(trial: Trial) -> bool:
+    """Whether the photos of a trial are none of its settings: DVC must look at a folder or file of one's own again, and
+    takes the results of an earlier run where nothing has changed."""
+    return trial.values["data"]["kind"] == "folder"
+
+
 def made_from() -> list[str]:
     """The files of git's that results follow from, as dvc.yaml declares them."""
     stages = settings.read_yaml(Path("dvc.yaml"))["stages"].values()
@@ -116,7 +122,8 @@ def forget(trial: Trial) -> None:
     """Remove the experiment of other code that has the trial's name, to make room for the new one."""
     for one in revisions.experiments(revisions.head()):
         if one.name == trial.name:
-            print(f"{trial.name} is run again: its code has changed since")
+            what = "its code or its photos may have" if may_have_changed(trial) else "its code has"
+            print(f"{trial.name} is run again: {what} changed since")
             revisions.dvc("exp", "remove", one.name)
             stage.seconds_file(one.name, one.baseline).unlink(missing_ok=True)
 

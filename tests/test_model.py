@@ -14,6 +14,7 @@ from phases import phase
 
 from transfer_learning import augment, backbone, backbones, classifier, features, schema, training, weights
 from transfer_learning.errors import UserError
+from transfer_learning.predictor import Predictor
 from transfer_learning.settings import read_yaml
 
 
@@ -81,7 +82,12 @@ def test_saved_model_gives_the_same_output_and_the_same_bytes(tmp_path: Path) ->
     expected = model(pixels)
     assert 0 < float(expected[0, 0]) < 1
     np.testing.assert_allclose(loaded(pixels), expected, rtol=1e-6)
-    assert classifier.class_names(tmp_path / "one.keras") == ["cats", "dogs"]
+    predictor = Predictor(tmp_path / "one.keras")
+    assert (predictor.classes, predictor.threshold) == (["cats", "dogs"], 0.5)
+    above = float(expected[0, 0]) + 0.01
+    classifier.save(model, tmp_path / "strict.keras", classes=["cats", "dogs"], threshold=above)
+    assert predictor.predict(pixels[:1])[0][0] == ("dogs" if above > 0.51 else "cats")
+    assert Predictor(tmp_path / "strict.keras").predict(pixels[:1])[0][0] == "cats"
     assert zipfile.ZipFile(tmp_path / "one.keras").testzip() is None
 
 

@@ -83,7 +83,7 @@ def test_a_photo_in_training_and_its_smaller_copy_in_the_test_are_found(clone: C
     said = look(clone, folder)
     assert "1 in different parts but look the same: the test would flatter:" in said
     assert "test/a/copy.jpg  train/a/1.png" in said
-    assert "validation" in said
+    assert "the split would be: train: 3 a, 3 b; validation: 3 a, 3 b; test: 4 a, 3 b" in said
 
 
 def test_near_duplicates_of_twenty_thousand_photos_are_looked_for_in_seconds() -> None:

@@ -21,6 +21,8 @@ def watched(path: str | None, max_files: int) -> str:
     if _is_url(path):
         return NOTHING_TO_WATCH
     found = Path(path).expanduser().resolve()
+    if not found.exists() and (recorded := _recorded(path)):
+        return recorded
     if not found.exists():
         _refuse(f"data.path = {path!r}: there is no such folder or file ({found})")
     if found.is_dir():
@@ -35,7 +37,17 @@ def name(path: str | None) -> str:
     last = str(path or "photos").rstrip("/").split("?")[0].replace("\\", "/").split("/")[-1]
     for ending in (".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar"):
         last = last.removesuffix(ending)
-    return last.strip(".") or "photos"
+    for letter in "'\"`:\\":  # which MLflow does not take in the name of a registered model
+        last = last.replace(letter, " ")
+    return " ".join(last.strip(".").split()) or "photos"
+
+
+def _recorded(path: str) -> str | None:
+    """What params.yaml watches for this path: in a clone without the photos, as in CI, what is committed composes."""
+    params = Path("params.yaml")
+    content = OmegaConf.to_container(OmegaConf.load(params)) if params.exists() else {}
+    data = content.get("data", {}) if isinstance(content, dict) else {}
+    return str(data["watch"]) if data.get("kind") == "folder" and data.get("path") == path else None
 
 
 def _is_url(path: str) -> bool:

@@ -126,10 +126,13 @@ def difference_of_parts(base: keras.Model, boundary: str, model: keras.Model, ph
     return float(keras.ops.max(keras.ops.abs(by_parts - model(photos, training=False))))
 
 
-def save(model: keras.Model, path: Path, *, classes: list[str]) -> None:
-    """Save a .keras file with the class names in its metadata, the same bytes for the same model.
+def save(model: keras.Model, path: Path, *, classes: list[str], threshold: float = 0.5) -> None:
+    """Save a .keras file with what a prediction takes in its metadata, the same bytes for the same model.
 
     Keras writes dates and memory addresses into the archive; it is packed anew without them.
+
+    Args:
+        threshold: of two classes the second is predicted when its probability is at least this.
     """
     with written_aside(path) as aside:
         plain = aside.with_name(f"{aside.name}.keras")
@@ -137,14 +140,15 @@ def save(model: keras.Model, path: Path, *, classes: list[str]) -> None:
             model.save(plain)
             with zipfile.ZipFile(plain) as source, zipfile.ZipFile(aside, "w") as target:
                 for name in sorted(source.namelist()):
-                    target.writestr(zipfile.ZipInfo(name, EPOCH_OF_ZIP), _canonical(name, source.read(name), classes))
+                    content = _canonical(name, source.read(name), {"classes": classes, "threshold": threshold})
+                    target.writestr(zipfile.ZipInfo(name, EPOCH_OF_ZIP), content)
         finally:
             plain.unlink(missing_ok=True)
 
 
-def _canonical(name: str, content: bytes, classes: list[str]) -> bytes:
+def _canonical(name: str, content: bytes, facts: dict[str, object]) -> bytes:
     if name == "metadata.json":
-        return json.dumps({"keras_version": keras.__version__, "classes": classes}, sort_keys=True).encode()
+        return json.dumps({"keras_version": keras.__version__} | facts, sort_keys=True).encode()
     if name != "config.json":
         return content
     numbers: dict[str, str] = {}  # shared_object_id is id() of an object: number them as they come
@@ -153,9 +157,3 @@ def _canonical(name: str, content: bytes, classes: list[str]) -> bytes:
         return f'"shared_object_id": {numbers.setdefault(match[1], str(len(numbers)))}'
 
     return re.sub(r'"shared_object_id": (\d+)', renumber, content.decode()).encode()
-
-
-def class_names(path: Path) -> list[str]:
-    """Class names that `save` wrote into a .keras file, in the order of the labels."""
-    with zipfile.ZipFile(path) as file:
-        return json.loads(file.read("metadata.json"))["classes"]

@@ -22,7 +22,7 @@ FINE, REGRESSION = "fine", "regression"
 MISSING_METRIC, OTHER_RESULTS = "missing metric", "other results"
 TEST_SET_CHANGED, OTHER_PHOTOS = "test set changed", "other photos"
 SMALLER_IS_BETTER = ("loss", "calibration_error")
-NEUTRAL = ("photos", "correct", "trainable_parameters")  # counts: more is neither better nor worse
+NEUTRAL = ("photos", "correct", "trainable_parameters", "best_epoch")  # counts: more is neither better nor worse
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -182,11 +183,18 @@ def _draw_flips(path: Path, found: Comparison, raw: Path) -> None:
     """Thumbnails of flipped photos, the lost ones first; nothing where none of them is there."""
     assert found.paired
     folder = photos.root(raw)
-    chosen = [(flip, "lost") for flip in found.paired.lost if (folder / flip.path).is_file()][:DRAWN]
-    chosen += [(flip, "gained") for flip in found.paired.gained if (folder / flip.path).is_file()][:DRAWN]
+
+    def there(flip: gate.Flip) -> bool:  # the photo that was tested, and no other of its name
+        return (folder / flip.path).is_file() and photos.sha256(folder / flip.path) == flip.sha256
+
+    chosen = [(flip, "lost") for flip in found.paired.lost if there(flip)][:DRAWN]
+    chosen += [(flip, "gained") for flip in found.paired.gained if there(flip)][:DRAWN]
     if chosen:
-        pixels = np.stack([photos.load(folder / flip.path, size=THUMBNAIL) for flip, _ in chosen])
-        titles = [f"{flip.label}, {kind}\n{flip.base:.2f} to {flip.new:.2f}" for flip, kind in chosen]
+        paths = [folder / flip.path for flip, _ in chosen]
+        pixels = np.stack([photos.load(path, size=THUMBNAIL, max_megapixels=sys.maxsize) for path in paths])
+        classes = sorted({row["label"] for row in gate.read(found.new.predictions).values()})
+        names = dict(zip(classes, figures.shown(classes), strict=True))
+        titles = [f"{names[flip.label]}, {kind}\n{flip.base:.2f} to {flip.new:.2f}" for flip, kind in chosen]
         colours = [figures.WRONG if kind == "lost" else figures.RIGHT for _, kind in chosen]
         heading = f"Flipped: {len(found.paired.lost)} lost (red), {len(found.paired.gained)} gained"
         figures.photo_grid(path, pixels, titles, columns=5, heading=heading, colours=colours)

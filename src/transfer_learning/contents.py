@@ -76,14 +76,14 @@ def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str
         "mlflow.source.git.commit": baseline,
     }
     found = Contents(stage, folder, name, baseline, params, tags)
-    locked = _locked(folder)
-    if "data/raw" in locked:
-        tags["data_md5"] = locked["data/raw"]
+    outputs = locked(folder)
+    if "data/raw" in outputs:
+        tags["data_md5"] = outputs["data/raw"]
     if upto is None:
         return found
     for tag, path in (("frozen_weights_md5", FROZEN), ("finetuned_weights_md5", TUNED)):
         if path == FROZEN or (stage == "finetune" and upto != "train_frozen"):
-            tags[tag] = md5(folder / path) if (folder / path).exists() else locked.get(path.as_posix(), "")
+            tags[tag] = md5(folder / path) if (folder / path).exists() else outputs.get(path.as_posix(), "")
     frozen = _history(folder / HISTORIES["train_frozen"])
     found.points = points(frozen, fine_tuning=False)
     if stage == "finetune":
@@ -110,6 +110,8 @@ def _add_results(found: Contents) -> None:
     reasons = caveats.caveats((found.folder / "reports/test/predictions.csv").read_text())
     found.tags |= {"caveats": "; ".join(reasons)} if reasons else {}
     found.test = {f"test/{key}": float(value) for key, value in metrics.items()}
+    kept = json.loads((found.folder / "reports/finetune/metrics.json").read_text())  # of the epoch that was kept
+    found.test |= {f"val/{key.removeprefix('val_')}": float(kept[key]) for key in ("val_accuracy", "val_loss")}
     for entry in settings.read_yaml(found.folder / "dvc.yaml")["stages"]["evaluate"]["plots"]:
         path = Path(next(iter(entry)) if isinstance(entry, dict) else entry)
         found.files[path.as_posix()] = f"figures/{path.parent.name}" if path.suffix == ".png" else "predictions"
@@ -120,7 +122,7 @@ def _history(path: Path) -> list[dict[str, float]]:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
-def _locked(folder: Path) -> dict[str, str]:
+def locked(folder: Path) -> dict[str, str]:
     """md5 of every output in dvc.lock, by path."""
     if not (folder / "dvc.lock").exists():
         return {}

@@ -52,11 +52,11 @@ def _drawable() -> frozenset[int]:
     return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
 
 
-def shown(classes: Sequence[str]) -> list[str]:
+def shown(classes: Sequence[str], *, longest: int = LONGEST) -> list[str]:
     """Class names as figures show them: shortened, numbered where the font lacks a letter of theirs, with no $ that
     would begin a formula."""
-    half = LONGEST // 2
-    short = [name if len(name) <= LONGEST else f"{name[:half]}\u2026{name[-half:]}" for name in classes]
+    half = longest // 2
+    short = [name if len(name) <= longest else f"{name[:half]}\u2026{name[-half:]}" for name in classes]
     drawable = [name if _drawable().issuperset(map(ord, name)) else f"class {i}" for i, name in enumerate(short)]
     return [name.replace("$", r"\$") for name in drawable]
 

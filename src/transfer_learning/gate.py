@@ -30,6 +30,7 @@ class Flip:
     label: str
     base: float
     new: float
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def pair(base: str, new: str) -> Paired:
     classes, others = ({row["label"] for row in rows.values()} for rows in (before, after))
     if classes != others:
         raise OtherPhotosError(
-            f"the classes differ: {', '.join(sorted(classes))} there, {', '.join(sorted(others))} here"
+            f"the classes differ: {_some(classes - others)} only there, {_some(others - classes)} only here"
         )
     common = before.keys() & after.keys()
     if len(common) < max(len(before), len(after)):
@@ -163,7 +164,8 @@ def pair(base: str, new: str) -> Paired:
     if relabelled:
         raise OtherPhotosError(f"{len(relabelled)} test photos have another label now, such as {relabelled[0]}")
     flips = {
-        key: Flip(row["path"], row["label"], _probability(before[key]), _probability(row)) for key, row in after.items()
+        key: Flip(row["path"], row["label"], _probability(before[key]), _probability(row), sha256=key)
+        for key, row in after.items()
     }
     right = {key: (_right(before[key]), _right(after[key])) for key in after}
     return Paired(
@@ -172,6 +174,11 @@ def pair(base: str, new: str) -> Paired:
         lost=tuple(flips[key] for key, (was, now) in right.items() if was and not now),
         gained=tuple(flips[key] for key, (was, now) in right.items() if now and not was),
     )
+
+
+def _some(names: set[str]) -> str:
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return (", ".join(sorted(names)[:5]) or "none") + more
 
 
 def _probability(row: dict[str, str]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 PAIRS = 3  # in a row
 ROWS = {"surest mistakes": 2, "surest right": 1, "least sure right": 1}  # of each group
-LONGEST = 20  # letters of a class name in a title
+LONGEST = 16  # letters of a class name in a title
 
 
 def draw(
@@ -44,7 +43,7 @@ def draw(
     ]
     every = np.concatenate([chosen for _, chosen in rows])
     maps = dict(zip(every, explanations.heatmaps(model, photos[every], predicted[every]), strict=True))
-    names = [_short(name) for name in figures.shown(classes)]
+    names = figures.shown(classes, longest=LONGEST)
     size = {"nrows": len(rows), "ncols": 2 * PAIRS, "figsize": (1.3 * 2 * PAIRS, 1.7 * len(rows) + 0.5)}
     with figures.drawing(path, squeeze=False, **size) as (figure, axes):
         for axis in axes.flat:
@@ -80,7 +79,3 @@ def choose(labels: np.ndarray, confidence: np.ndarray, predicted: np.ndarray) ->
     unsure = right[len(sure) :][::-1][: PAIRS * ROWS["least sure right"]]
     groups = zip(ROWS, (wrong[: PAIRS * ROWS["surest mistakes"]], sure, unsure), strict=True)
     return {group: chosen for group, chosen in groups if len(chosen)}
-
-
-def _short(name: str) -> str:
-    return textwrap.shorten(name, LONGEST, placeholder="...") if " " in name else name[:LONGEST]

@@ -40,6 +40,7 @@ class Trial:
         results: every metric of both phases and of the test, as `phase/name`.
         accuracy: by part, after fine-tuning.
         seconds: wall time of the stages that ran for it; None where they did not run on this machine.
+        photos: md5 of data/raw; trials on other photos cannot be compared.
     """
 
     name: str
@@ -48,11 +49,7 @@ class Trial:
     results: dict[str, float]
     accuracy: dict[str, Accuracy]
     seconds: float | None
-
-    @property
-    def data(self) -> str:
-        """Name of the photos; trials on other photos cannot be compared."""
-        return str(self.settings["data.name"])
+    photos: str
 
 
 def read(shown: Sequence[dict[str, Any]]) -> tuple[list[Trial], int]:
@@ -92,7 +89,8 @@ def _trial(name: str, baseline: str, revision: dict[str, Any]) -> Trial | None:
     files: dict[str, Any] = data.get("metrics") or {}
     metrics = {phase: files.get(f"reports/{phase}/metrics.json", {}).get("data") for phase in PHASES}
     nested = (data.get("params") or {}).get("params.yaml", {}).get("data")
-    if not nested or not all(metrics.values()) or not _belongs_together(str(revision["rev"])):
+    photos = _photos(str(revision["rev"])) if nested and all(metrics.values()) else None
+    if photos is None:
         return None
     flat = settings.flatten(nested)
     values: dict[str, Any] = {key: str(one) if isinstance(one, list) else one for key, one in flat.items()}
@@ -111,16 +109,17 @@ def _trial(name: str, baseline: str, revision: dict[str, Any]) -> Trial | None:
             "test": Accuracy(test["accuracy"], test["accuracy_low"], test["accuracy_high"]),
         },
         seconds=sum(stage.read_seconds(stage.seconds_file(name, baseline)).values()) or None,
+        photos=photos,
     )
 
 
-def _belongs_together(rev: str) -> bool:
-    """Whether the results of a revision are those of its settings, as its dvc.lock has them."""
-    if rev == revisions.WORKSPACE:
-        return contents.fits_lock(Path())
+def _photos(rev: str) -> str | None:
+    """md5 of the photos of a revision; None where its results are not those of its settings, as dvc.lock has them."""
     with tempfile.TemporaryDirectory() as aside:
-        revisions.export(rev, Path(aside), "params.yaml", "dvc.lock", "reports")
-        return contents.fits_lock(Path(aside))
+        folder = Path() if rev == revisions.WORKSPACE else Path(aside)
+        if rev != revisions.WORKSPACE:
+            revisions.export(rev, folder, "params.yaml", "dvc.lock", "reports")
+        return contents.locked(folder).get("data/raw", "") if contents.fits_lock(folder) else None
 
 
 def varying(trials: Sequence[Trial]) -> list[str]:
@@ -164,12 +163,11 @@ def markdown(trials: Sequence[Trial], *, title: str, figure: str, parts: Sequenc
     keys = varying(trials)
     commits = ["commit"] if len({trial.commit for trial in trials}) > 1 else []
     header = ["", "experiment", *commits, *keys, *parts, "time"]
-    lines = [f"# {title}", ""]
-    level = float(trials[0].settings["evaluate.confidence"])
-    lines += [
+    level, lines = float(trials[0].settings["evaluate.confidence"]), [f"# {title}", ""]
+    lines.append(
         f"Best first by accuracy on validation after fine-tuning, with its {level:.0%} interval. Nothing is chosen"
-    ]
-    lines += ["on the test photos. Time is that of the stages that ran for the experiment on this machine."]
+    )
+    lines.append("on the test photos. Time is that of the stages that ran for the experiment on this machine.")
     if SEED in keys:
         lines += [
             "",

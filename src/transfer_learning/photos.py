@@ -222,12 +222,12 @@ def digest(hashes: dict[str, str]) -> str:
 def root(raw: Path) -> Path:
     """The folder that the photos of data/raw lie in: `raw` itself, or the one elsewhere in which they are read."""
     listed = raw / IN_PLACE
-    return Path(json.loads(listed.read_text())["folder"]) if listed.exists() else raw
+    return Path(json.loads(listed.read_text(encoding="utf-8"))["folder"]) if listed.exists() else raw
 
 
 def inventory(raw: Path) -> dict[str, str]:
     """sha256 of each photo of data/raw by its path in `root`; of photos elsewhere as they were when fetch ran."""
     listed = raw / IN_PLACE
     if listed.exists():
-        return dict(json.loads(listed.read_text())["photos"])
+        return dict(json.loads(listed.read_text(encoding="utf-8"))["photos"])
     return hashes(raw, list_photos(raw))

@@ -31,7 +31,9 @@ class Predictor:
 
         try:
             with zipfile.ZipFile(path) as file:
-                self.classes: list[str] = json.loads(file.read("metadata.json"))["classes"]
+                facts = json.loads(file.read("metadata.json"))
+            self.classes: list[str] = facts["classes"]
+            self.threshold = float(facts.get("threshold", 0.5))  # models from before it was kept were made for one half
             self.model = keras.saving.load_model(path, compile=False, safe_mode=True)
         except FileNotFoundError:
             raise UserError(f"{path} is missing: `dvc repro` writes models/model.keras") from None
@@ -75,10 +77,12 @@ class Predictor:
             pixels: (n, size, size, 3) in [0, 255].
 
         Returns:
-            Per photo the most probable class and its probability.
+            Per photo the most probable class, of two classes the second from the model's threshold on, and its
+            probability.
         """
         outputs = self.model.predict_on_batch(pixels.astype(np.float32)).astype(float)
+        best = outputs.argmax(axis=1)
         if outputs.shape[1] == 1:  # of the second of two classes
+            best = (outputs[:, 0] >= self.threshold).astype(int)
             outputs = np.concatenate([1.0 - outputs, outputs], axis=1)
-        best = outputs.shape[1] - 1 - outputs[:, ::-1].argmax(axis=1)  # at one half the second of two
         return [(self.classes[index], float(row[index])) for index, row in zip(best, outputs, strict=True)]

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from transfer_learning import revisions
-from transfer_learning.contents import CURVES, MODEL, SPLIT, Contents, Point
+from transfer_learning.contents import MODEL, SPLIT, Contents, Point
 from transfer_learning.stage import main_workspace
 from transfer_learning.store import VIEW_TAG, Store, is_local, one_at_a_time, uri
 
 BATCH = 1000  # points of one log_batch, the bound of MLflow
 COLUMNS = [  # of the UI's list of runs
     "attributes.`Duration`",
-    f"metrics.`{CURVES['val_accuracy']}`",
-    f"metrics.`{CURVES['val_loss']}`",
+    "metrics.`val/accuracy`",
+    "metrics.`val/loss`",
     "metrics.`test/accuracy`",
     "params.`finetune.fine_tune_at`",
     "params.`finetune.learning_rate`",
@@ -150,7 +150,7 @@ class Recorder(Store):
             self._known[run_id] = {
                 (point.key, point.value, point.step)
                 for name in run.data.metrics
-                if not name.startswith("test/")
+                if not name.startswith(("test/", "val/"))
                 for point in self.client.get_metric_history(run_id, name)
             }
         there = {(name, step): value for name, value, step in self._known[run_id]}

@@ -135,7 +135,7 @@ def results(folder: Path, confidence: float) -> list[dict[str, Any]]:
 
 def count_photos(split: Path) -> dict[str, dict[str, int]]:
     """Number of photos by class and part, from a split.csv."""
-    with open(split, newline="") as file:
+    with open(split, newline="", encoding="utf-8") as file:
         counts = Counter((row["label"], row["part"]) for row in csv.DictReader(file))
     return {label: {part: counts[label, part] for part in PARTS} for label in sorted({label for label, _ in counts})}
 
@@ -187,7 +187,7 @@ def picture(path: Path) -> dict[str, Any]:
 
 
 def _table(path: Path) -> list[dict[str, str]]:
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

@@ -12,7 +12,7 @@ LearningRate = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=100_000)]
 Epochs = Annotated[int, Field(ge=1, le=10_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-Name = Annotated[str, Field(pattern="^[^/:\\\\]+$")]  # of an experiment and a registered model in MLflow
+Name = Annotated[str, Field(pattern="^[^/:\\\\'\"`]+$")]  # of an experiment and a registered model in MLflow
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None
 
 
