@@ -73,7 +73,7 @@ def test_a_small_loss_counts_when_it_is_not_chance() -> None:
     ("other", "message"),
     [
         (predictions("111", first=2), "the test photos differ: 4 there, 3 here, 2 of them the same"),
-        (predictions("1111", "acac"), "the classes differ: a, b there, a, c here"),
+        (predictions("1111", "acac"), "the classes differ: b only there, c only here"),
         (predictions("1111", "abba"), "2 test photos have another label now, such as b/2.jpg"),
         (predictions("1111").replace("sha256", "md5"), "has no column sha256"),
     ],

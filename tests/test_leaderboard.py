@@ -53,6 +53,11 @@ def read(entries: list[dict[str, Any]]) -> list[leaderboard.Trial]:
     return leaderboard.read(entries)[0]
 
 
+def test_trials_know_which_photos_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaderboard, "_photos", lambda rev: {"r": "new photos"}.get(rev, "old photos"))
+    assert {(trial.name, trial.photos) for trial in read(shown(entry("a", 700, seed=1)))} == {("a", "new photos")}
+
+
 def test_each_result_is_there_once_and_unfinished_ones_are_not() -> None:
     running, failed, done = (
         entry(state, 700, seed=number) for number, state in enumerate(("running", "failed", "success"))

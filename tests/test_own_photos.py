@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Clone
+from conftest import ROOT, Clone
 from own_folder import CLASSES, draw_folder
 
 from transfer_learning import own_photos, photos
@@ -117,6 +117,27 @@ def test_a_folder_that_cannot_be_used_is_one_line(wrong: str, stage: str, said: 
     if stage == "split":
         clone.run("python", "src/fetch.py")
     refused(clone, said, stage)
+
+
+def test_what_is_committed_composes_where_the_photos_are_not(tmp_path: Path) -> None:
+    clone, folder = Clone(tmp_path / "clone"), draw_folder(tmp_path / "photos", 3, CLASSES[:2])
+    compose(clone, str(folder))
+    committed = (clone.folder / "params.yaml").read_text()
+    folder.rename(tmp_path / "elsewhere")
+    compose(clone, str(folder))
+    assert (clone.folder / "params.yaml").read_text() == committed
+    assert "there is no such folder or file" in compose(clone, str(tmp_path / "other"), code=2)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/a/Bob's photos/", "Bob s photos"), ("x/flowers.tar.gz", "flowers"), ("https://h/d/pets.zip?x=1", "pets")],
+)
+def test_photos_are_named_after_where_they_are(path: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "src"))
+    from hydra_plugins import data_path
+
+    assert data_path.name(path) == name
 
 
 def test_broken_photos_are_left_out_on_request(tmp_path: Path) -> None:
