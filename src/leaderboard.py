@@ -29,7 +29,7 @@ def main() -> None:
     if left_out:
         print(f"without {left_out} that have not run to their end with their settings")
     data, photos = str(settings.flat()["data.name"]), contents.locked(Path()).get("data/raw", "")
-    chosen = [trial for trial in trials if trial.photos == photos]
+    chosen = [trial for trial in trials if (trial.settings["data.name"], trial.photos) == (data, photos)]
     if len(chosen) < len(trials):
         print(f"without {len(trials) - len(chosen)} experiments on other photos than those of the workspace")
     if not chosen:

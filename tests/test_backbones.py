@@ -47,7 +47,10 @@ def drawn(name: str, folder: Path, alpha: float = 1.0) -> keras.Model:
     return base
 
 
-@pytest.fixture(scope="module", params=list(BACKBONES))
+DEEPER = ("efficientnet_v2_b2", "efficientnet_v2_b3")  # than efficientnet_v2_b1, else like it
+
+
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.full] * (n in DEEPER)) for n in BACKBONES])
 def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> keras.Model:
     keras.backend.clear_session()
     return drawn(request.param, tmp_path_factory.mktemp(request.param))

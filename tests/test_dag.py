@@ -130,6 +130,7 @@ def test_fine_tune_at_below_the_boundary_trains_from_the_photos(demo_clone: Clon
     assert "training from the photos" in output
 
 
+@pytest.mark.full  # a minute; the test of declared groups guards the same
 def test_another_size_of_the_photos_is_computed_anew(demo_clone: Clone) -> None:
     output = demo_clone.run(
         "dvc", "exp", "run", "--temp", "--name", "small", "-S", "+experiment=demo", "-S", "images.size=48"

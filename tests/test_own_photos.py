@@ -58,6 +58,22 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.fixture(scope="module")
+def composed(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone whose settings name the folder PHOTOS."""
+    clone = Clone(tmp_path_factory.mktemp("composed"))
+    (clone.folder / "PHOTOS").mkdir()
+    compose(clone, str(clone.folder / "PHOTOS"))
+    clone.settings = (clone.folder / "params.yaml").read_text()  # type: ignore[attr-defined]
+    return clone
+
+
+def name_folder(clone: Clone, folder: Path) -> None:
+    """Let the settings name this folder, which is as if they had been composed for it."""
+    text = clone.settings.replace(str(clone.folder / "PHOTOS"), str(folder))  # type: ignore[attr-defined]
+    (clone.folder / "params.yaml").write_text(text)
+
+
 def refused(clone: Clone, said: str, stage: str = "fetch") -> None:
     """The stage must exit with 2 and one line, and leave what was there before."""
     before = {path: path.read_bytes() for path in (clone.folder / "data").rglob("*") if path.is_file()}
@@ -86,8 +102,10 @@ def refused(clone: Clone, said: str, stage: str = "fetch") -> None:
         ("bytes", "fetch", "has a name that is not UTF-8"),
     ],
 )
-def test_a_folder_that_cannot_be_used_is_one_line(wrong: str, stage: str, said: str, tmp_path: Path) -> None:
-    clone, folder = Clone(tmp_path / "clone"), draw_folder(tmp_path / "photos", 6, CLASSES[:2])
+def test_a_folder_that_cannot_be_used_is_one_line(
+    wrong: str, stage: str, said: str, composed: Clone, tmp_path: Path
+) -> None:
+    clone, folder = composed, draw_folder(tmp_path / "photos", 6, CLASSES[:2])
     first, second = folder / CLASSES[0], folder / CLASSES[1]
     everything = [path for path in folder.rglob("*.*") if photos.is_photo(path.name)]
     if wrong == "no photos":
@@ -113,7 +131,7 @@ def test_a_folder_that_cannot_be_used_is_one_line(wrong: str, stage: str, said: 
         (folder / "again").symlink_to(second)
     else:
         os.rename(first / "Foto 0.JPeG", os.fsencode(first) + b"/\xff.jpg")
-    compose(clone, str(folder))
+    name_folder(clone, folder)
     if stage == "split":
         clone.run("python", "src/fetch.py")
     refused(clone, said, stage)

@@ -88,7 +88,7 @@ def test_report_of_the_workspace_is_one_file_with_the_numbers_of_the_results(dem
         assert str(sum(row["part"] == part for row in rows)) in values
     settings = (clone.folder / "params.yaml").read_text()
     assert "fine_tune_at: 4\n" in settings
-    assert "finetune.fine_tune_at4" in page.text
+    assert "fine_tune_at4" in page.text
     assert clone.run("git", "rev-parse", "HEAD").strip() in page.text
     assert "Uncommitted changesnone" in page.text
     client = store_of(clone.folder)
@@ -115,7 +115,7 @@ def test_report_of_an_experiment_is_of_its_commit_and_does_without_a_store(demo_
     assert f"git checkout {ref}" in page.text
     assert "dvc exp pull origin bins" in page.text
     assert f"Started from{clone.run('git', 'rev-parse', 'HEAD').strip()}" in page.text
-    assert "evaluate.calibration_bins5" in page.text
+    assert "calibration_bins5" in page.text
     assert "How the photos were split is not here" not in page.text
 
 
