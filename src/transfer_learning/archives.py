@@ -23,7 +23,7 @@ from transfer_learning.photos import is_photo, part_of
 
 # what zipfile, tarfile and the decompressors raise for files that are not in order, seen with mutated archives
 BROKEN = (
-    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError),
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError),
     *(RuntimeError, ValueError, IndexError, KeyError, OverflowError, MemoryError),
 )
 LONGEST_NAME, LONGEST_PATH = 255, 2000  # bytes of a part and of all, less than what Linux and macOS allow
