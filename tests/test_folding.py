@@ -124,7 +124,35 @@ def plain(base: keras.Model, head: keras.layers.Layer) -> keras.Model:
     return keras.Model(inputs, head(keras.layers.GlobalAveragePooling2D()(Plain()(inputs))))
 
 
-@pytest.mark.parametrize("n", [1, 3, 8])
+@pytest.mark.parametrize(("make", "slices"), [(small, 2), (small, 3), (small, 4), (grouped, 2)])
+def test_a_batch_of_any_size_gives_the_outputs_and_gradients_of_the_plain_network(
+    make: Callable[[], keras.Model], slices: int
+) -> None:
+    """As in fit: one graph for batches of every size, of which the last of an epoch can have a single photo."""
+    network = make()
+    shape, weights = network.input_shape[1:], [weight.value for weight in network.trainable_weights]
+
+    def compiled(function: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[np.ndarray], list[tf.Tensor]]:
+        @tf.function(input_signature=[tf.TensorSpec((None, *shape), tf.float32)])
+        def results(inputs: tf.Tensor) -> list[tf.Tensor]:
+            with tf.GradientTape() as tape:
+                outputs = function(inputs)
+                loss = tf.reduce_mean(outputs**2)
+            return [outputs, *tape.gradient(loss, weights)]
+
+        return results
+
+    plain, ours = (
+        compiled(lambda x: network(x, training=False)),
+        compiled(folding.InferenceMode(network, slices=slices)),
+    )
+    for n in range(1, 2 * slices + 1):
+        inputs = np.random.default_rng(n).uniform(-1, 1, (n, *shape)).astype(np.float32)
+        for expected, found in zip(plain(inputs), ours(inputs), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5, err_msg=f"{n} photos")
+
+
+@pytest.mark.parametrize("n", range(1, 12))
 def test_slices_put_together_are_the_whole_batch(n: int) -> None:
     rows = np.arange(n * 2, dtype=np.float32).reshape(n, 2)
     np.testing.assert_array_equal(folding.in_slices(lambda x: x * x, rows, slices=4), rows * rows)

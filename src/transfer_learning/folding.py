@@ -175,4 +175,7 @@ def in_slices(function: Callable[[Any], Any], batch: Any, *, slices: int) -> Any
         return function(batch)
     n = ops.shape(batch)[0]
     ends = [n * number // slices for number in range(slices + 1)]
-    return ops.concatenate([function(batch[start:end]) for start, end in pairwise(ends)])
+    # a part without rows, of a batch smaller than slices, gets one that is cut off again: TensorFlow's convolutions
+    # have no gradient for an empty array ("input depth must be evenly divisible by filter depth")
+    parts = [function(batch[start : ops.maximum(end, start + 1)])[: end - start] for start, end in pairwise(ends)]
+    return ops.concatenate(parts)
