@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from transfer_learning import caveats, live, stage, weights
+from transfer_learning import caveats, history, live, stage, weights
+from transfer_learning.parts import SPLIT, Part, read_split
 from transfer_learning.runtime import setup, slices
 from transfer_learning.schema import Settings
 from transfer_learning.settings import load
@@ -19,7 +20,6 @@ from transfer_learning.settings import load
 if TYPE_CHECKING:
     import keras
 
-    from transfer_learning import features
 
 RAW = Path("data/raw")
 TUNED = Path("models/finetuned.weights.h5")
@@ -41,18 +41,18 @@ def main() -> None:
 def evaluate(settings: Settings) -> dict[str, Any]:
     """Write the whole model, what it makes of the test photos, and the figures; returns the test metrics."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    from transfer_learning import backbone, classifier, evaluation, features, grad_cam_figure, photos
+    from transfer_learning import backbone, evaluation, grad_cam_figure, photos, whole_model
 
     size = settings.images.size
     base = backbone.build(settings.model.name, size=size, alpha=settings.model.alpha)
-    model = classifier.whole(base, weights.read(TUNED))
-    classes, parts = features.read_split(Path("data/split.csv"))
+    model = whole_model.whole(base, weights.read(TUNED))
+    classes, parts = read_split(SPLIT)
     test, raw = parts["test"], photos.root(RAW)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         test_photos = photos.load_batch([raw / path for path in test.paths], size=size, pool=pool)
-    probabilities = classifier.predict(model, test_photos, threads=slices())  # (n, classes)
+    probabilities = whole_model.predict(model, test_photos, threads=slices())  # (n, classes)
     unsure = test_photos[np.argsort(probabilities.max(axis=1), kind="stable")[:8]]  # where a difference shows most
-    largest = classifier.difference_of_parts(base, settings.model.boundary, model, unsure)
+    largest = whole_model.difference_of_parts(base, settings.model.boundary, model, unsure)
     if largest > 0.02:  # float16 storage moves a probability by about 0.001
         raise RuntimeError(f"the whole model and its trained parts differ by {largest:.3f} in probability")
     print(f"whole model against the parts that were trained: at most {largest:.4f} apart in probability")
@@ -63,7 +63,7 @@ def evaluate(settings: Settings) -> dict[str, Any]:
         confidence=settings.evaluate.confidence,
         bins=settings.evaluate.calibration_bins,
     )
-    classifier.save(model, Path("models/model.keras"), classes=classes, threshold=settings.evaluate.threshold)
+    whole_model.save(model, Path("models/model.keras"), classes=classes, threshold=settings.evaluate.threshold)
     stage.write_json(TEST / "metrics.json", metrics)
     predicted = evaluation.predict(probabilities, threshold=settings.evaluate.threshold)  # (n,)
     _write_predictions(test.paths, classes, test.labels, probabilities, predicted)
@@ -122,19 +122,19 @@ def _draw_test(
 
 
 def _draw_training(base: keras.Model, settings: Settings) -> None:
-    from transfer_learning import backbone, figures
+    from transfer_learning import figures, whole_model
 
-    frozen, tuned = (pd.read_csv(f"reports/{phase}/history.csv") for phase in ("frozen", "finetune"))
+    frozen, tuned = (pd.DataFrame(history.read(stage)) for stage in history.HISTORIES)
     figures.learning_curves(Path("reports/frozen/learning_curves.png"), frozen)
     figures.learning_curves(Path("reports/finetune/learning_curves.png"), frozen, tuned)
     steps = settings.finetune.steps
     at = steps[-1].fine_tune_at if steps else settings.finetune.fine_tune_at
-    layers = backbone.describe(base, at)
+    layers = whole_model.describe(base, at)
     title = f"{settings.model.name} at {settings.images.size} x {settings.images.size}, fine-tuned from layer {at}"
     figures.architecture(Path("reports/finetune/architecture.png"), layers, title=title)
 
 
-def _draw_data(train: features.Part, classes: list[str], settings: Settings) -> None:
+def _draw_data(train: Part, classes: list[str], settings: Settings) -> None:
     """Nine training photos, and views of the one in the middle, as featurize computed them."""
     from transfer_learning import augment, figures, photos
 

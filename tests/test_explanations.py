@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from transfer_learning import backbone, backbones, classifier, explanations, grad_cam_figure
+from transfer_learning import backbone, backbones, explanations, grad_cam_figure, whole_model
 from transfer_learning.errors import UserError
 
 SIZE = 64
@@ -69,8 +69,8 @@ def test_heatmaps_of_a_saved_model_are_the_same(tmp_path: Path) -> None:
     base = backbone.build("small_cnn", size=SIZE)
     kernel = np.random.default_rng(2).normal(size=(base.output_shape[-1], 1)).astype(np.float32)
     weights = backbones.small_cnn_weights() | {"head": [kernel, np.zeros(1, np.float32)]}
-    model = classifier.whole(base, weights)
-    classifier.save(model, tmp_path / "m.keras", classes=["a", "b"])
+    model = whole_model.whole(base, weights)
+    whole_model.save(model, tmp_path / "m.keras", classes=["a", "b"])
     loaded = keras.saving.load_model(tmp_path / "m.keras", compile=False)
     one, other = (explanations.heatmaps(m, drawn(3), np.array([0, 1, 1])) for m in (model, loaded))
     np.testing.assert_array_equal(one, other)

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from transfer_learning import contents, environment, gate, lockfiles, schema, settings
 from transfer_learning.errors import UserError
+from transfer_learning.history import HISTORIES
 
 PHASES = ("frozen", "finetune", "test")
 ACCURACY, LOSS = "test/accuracy", "test/loss"
@@ -104,7 +105,7 @@ def read(folder: Path, label: str) -> State:
     Raises:
         UserError: files are missing or unreadable; says which and what to do.
     """
-    for path in ("params.yaml", "dvc.lock", PREDICTIONS, *contents.HISTORIES.values()):
+    for path in ("params.yaml", "dvc.lock", PREDICTIONS, *HISTORIES.values()):
         if not (folder / path).exists():
             raise UserError(
                 f"{label} has no {path}: it has no results yet, or another layout; choose a later revision, or run "

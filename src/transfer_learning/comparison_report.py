@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import confusion_matrix
 
-from transfer_learning import contents, figures, gate, photos, result_figures
+from transfer_learning import figures, gate, history, photos, result_figures
 from transfer_learning.comparison import FINE, REGRESSION, Comparison, Metric
 from transfer_learning.lockfiles import Difference
 
@@ -144,15 +144,15 @@ def _draw_curves(path: Path, found: Comparison) -> None:
     """Both histories over each other, the base dashed."""
     with figures.drawing(path, nrows=2, figsize=(8, 7.5), sharex=True) as (figure, axes):
         for state, style in ((found.base, "--"), (found.new, "-")):
-            history = pd.concat([pd.read_csv(state.folder / name) for name in contents.HISTORIES.values()])
-            history = history[history["epoch"] > 0]
+            rows = [row for stage in history.HISTORIES for row in history.read(stage, state.folder)]
+            trained = pd.DataFrame([row for row in rows if row["epoch"] > 0])
             for axis, name in zip(axes, ("accuracy", "loss"), strict=True):
                 for column, colour, part in (
                     (name, figures.TRAIN, "training"),
                     (f"val_{name}", figures.VALIDATION, "validation"),
                 ):
                     label = f"{part}, {state.label}"
-                    axis.plot(history["epoch"], history[column], style, color=colour, label=label, lw=1.6)
+                    axis.plot(trained["epoch"], trained[column], style, color=colour, label=label, lw=1.6)
         for axis, title in zip(axes, ("Accuracy", "Cross-entropy"), strict=True):
             axis.set_title(title)
         axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))

@@ -18,8 +18,6 @@ from PIL import Image
 from transfer_learning.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
-PARTS = ("train", "validation", "test")
-PART_NAMES = {"training": "train", "valid": "validation", "val": "validation", "testing": "test"}  # other names of them
 Image.init()  # registers all formats now: done on first use, it is not safe between threads
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 IN_PLACE = "in_place.json"  # in data/raw, when the photos are read in a folder elsewhere: that folder, and their sha256
@@ -42,12 +40,6 @@ def is_photo(name: str) -> bool:
     parts = Path(name).parts
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
     return Path(name).suffix.lower() in SUFFIXES and not hidden
-
-
-def part_of(folder: str) -> str | None:
-    """The part of the photos that a folder's name stands for, in whatever case; None for any other name."""
-    name = PART_NAMES.get(folder.lower(), folder.lower())
-    return name if name in PARTS else None
 
 
 def list_photos(folder: Path) -> list[str]:

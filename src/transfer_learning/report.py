@@ -14,6 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from transfer_learning import caveats, contents, evaluation, provenance, settings
+from transfer_learning.history import HISTORIES
+from transfer_learning.parts import PARTS, split_rows
 
 TEMPLATES = Path(__file__).parent / "templates"
 LARGE = 200_000  # bytes: a PNG above this shows photos, and takes a fifth as JPEG
@@ -21,7 +23,6 @@ QUALITY = 88  # of that JPEG, 1 to 95
 MISTAKES = 20  # rows of the table
 NAMED = 12  # classes named at the top
 PHASES = {"train_frozen": "Frozen backbone", "finetune": "Fine-tuning"}
-PARTS = ("train", "validation", "test")
 METRICS, PER_CLASS = "reports/test/metrics.json", "reports/test/per_class.csv"
 PREDICTIONS = "reports/test/predictions.csv"
 
@@ -97,7 +98,7 @@ def render(found: contents.Contents, source: provenance.Commit, split: Path | No
         photos=count_photos(split) if split else {},
         parts=PARTS,
         figures=figures(folder),
-        history=[(title, *_grid(folder / contents.HISTORIES[phase])) for phase, title in PHASES.items()],
+        history=[(title, *_grid(folder / HISTORIES[phase])) for phase, title in PHASES.items()],
         per_class=_grid(folder / PER_CLASS) if (folder / PER_CLASS).exists() else (),
         wrong=sum(row["label"] != row["predicted"] for row in rows),
         mistakes=mistakes(rows, classes)[:MISTAKES],
@@ -135,8 +136,7 @@ def results(folder: Path, confidence: float) -> list[dict[str, Any]]:
 
 def count_photos(split: Path) -> dict[str, dict[str, int]]:
     """Number of photos by class and part, from a split.csv."""
-    with open(split, newline="", encoding="utf-8") as file:
-        counts = Counter((row["label"], row["part"]) for row in csv.DictReader(file))
+    counts = Counter((row["label"], row["part"]) for row in split_rows(split))
     return {label: {part: counts[label, part] for part in PARTS} for label in sorted({label for label, _ in counts})}
 
 
