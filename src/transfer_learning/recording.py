@@ -220,9 +220,7 @@ def log_model(run_id: str, folder: Path) -> None:
             name="model",
             python_model=str(ours / "served.py"),
             artifacts={"model": (folder / MODEL).resolve().as_uri()},
-            code_paths=[
-                str(ours)
-            ],  # the whole package: a list of modules is wrong as soon as one of them imports another
+            code_paths=[str(ours)],  # the whole package: a list of its modules breaks at every new import
             signature=signature,
             pip_requirements=[f"{package}=={version(package)}" for package in needed],
         )
