@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from transfer_learning import stage
+from transfer_learning import files, stage
 from transfer_learning.runtime import setup
 from transfer_learning.settings import load
 from transfer_learning.unfinished import unfinished
@@ -30,7 +30,7 @@ def main() -> None:
             size=size,
             transforms=transforms,
         )
-        stage.put(folder, stored.FOLDER)
+        files.put(folder, stored.FOLDER)
 
 
 if __name__ == "__main__":

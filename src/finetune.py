@@ -4,7 +4,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from transfer_learning import live, stage, weights
+from transfer_learning import files, live, stage, weights
 from transfer_learning.backbones import BACKBONES
 from transfer_learning.runtime import setup
 from transfer_learning.schema import Settings
@@ -44,7 +44,7 @@ def train(settings: Settings, follower: live.Follower) -> None:
         trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
         photos = len(stored.read(stored.FOLDER, "validation").labels)
         metrics = history.metrics(trained, phase) | {"photos": photos, "trainable_parameters": trainable}
-        stage.write_json(Path("reports/finetune/metrics.json"), metrics)
+        files.write_json(Path("reports/finetune/metrics.json"), metrics)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from transfer_learning import live, stage, weights
+from transfer_learning import files, live, stage, weights
 from transfer_learning.runtime import setup
 from transfer_learning.schema import Settings
 from transfer_learning.settings import load
@@ -41,7 +41,7 @@ def train(settings: Settings, follower: live.Follower) -> None:
         weights.write(OUTPUT, classifier.head_weights(model))
         history.write(trained, "train_frozen")
         metrics = history.metrics(trained, phase) | {"photos": len(validation.labels)}
-        stage.write_json(Path("reports/frozen/metrics.json"), metrics)
+        files.write_json(Path("reports/frozen/metrics.json"), metrics)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 from conftest import Clone
 from filelock import FileLock
 
-from transfer_learning.stage import written_aside
+from transfer_learning.files import written_aside
 from transfer_learning.unfinished import key, unfinished
 
 OUTPUTS = {

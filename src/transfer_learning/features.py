@@ -19,10 +19,10 @@ from transfer_learning import augment
 from transfer_learning.backbone import preprocess, stem, top
 from transfer_learning.chunks import chunks
 from transfer_learning.errors import UserError
+from transfer_learning.files import check_space, remove, written_aside
 from transfer_learning.folding import InferenceMode
 from transfer_learning.parts import Part
 from transfer_learning.runtime import slices
-from transfer_learning.stage import check_space, remove, written_aside
 from transfer_learning.stored import KINDS
 
 AT_ONCE = 8  # photos in one call of the network: what a layer gives still fits the cache when the next one takes it

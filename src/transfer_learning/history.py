@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer_learning.stage import written_aside
+from transfer_learning.files import written_aside
 
 if TYPE_CHECKING:  # commands that only read a history start without pandas
     import pandas as pd

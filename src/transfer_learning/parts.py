@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transfer_learning.stage import written_aside
+from transfer_learning.files import written_aside
 
 if TYPE_CHECKING:
     import pandas as pd

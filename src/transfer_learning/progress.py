@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 from transfer_learning import optimization
+from transfer_learning.files import written_aside
 from transfer_learning.history import Row
-from transfer_learning.stage import written_aside
 
 
 class Progress:

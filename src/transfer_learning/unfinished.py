@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from transfer_learning import environment, photos, settings
+from transfer_learning import environment, settings
 from transfer_learning.errors import UserError
-from transfer_learning.stage import remove
+from transfer_learning.files import digest, remove
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def key(stage: str) -> str:
     for path in map(Path, declared["deps"]):
         files = sorted(file for file in path.rglob("*") if _counts(file)) if path.is_dir() else [path]
         for file in files:
-            sha.update(f"{photos.sha256(file)}  {file.as_posix()}\n".encode())
+            sha.update(f"{digest(file, 'sha256')}  {file.as_posix()}\n".encode())
     return sha.hexdigest()[:16]
 
 

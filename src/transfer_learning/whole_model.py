@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from transfer_learning import backbone
 from transfer_learning.backbones import BACKBONES, IMAGENET_MEAN, IMAGENET_STD
+from transfer_learning.files import written_aside
 from transfer_learning.head import HEAD
-from transfer_learning.stage import written_aside
 from transfer_learning.weights import Weights
 
 BATCH = 8  # photos whose activations are in memory at a time, for each thread
