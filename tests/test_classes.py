@@ -81,7 +81,7 @@ def test_accuracy_of_one_logit_is_that_of_its_sign() -> None:
 def test_whole_model_gives_the_softmax_of_its_parts() -> None:
     model, photos, logits = whole(outputs=3)
     assert model.output_shape == (None, 3)
-    found = whole_model.predict(model, photos, threads=2)
+    found = whole_model.predict(model, [photos], threads=2)
     assert found.shape == (11, 3)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, softmax(logits), rtol=1e-4, atol=1e-5)
@@ -92,7 +92,7 @@ def test_whole_model_of_two_classes_has_one_sigmoid_and_predicts_two_columns() -
     assert model.output_shape == (None, 1)
     expected = 1 / (1 + np.exp(-logits[:, 0]))
     np.testing.assert_allclose(
-        whole_model.predict(model, photos), np.stack([1 - expected, expected], axis=1), rtol=1e-4, atol=1e-5
+        whole_model.predict(model, [photos]), np.stack([1 - expected, expected], axis=1), rtol=1e-4, atol=1e-5
     )
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from transfer_learning import evaluation, figures, result_figures
+from transfer_learning.predictions import Predictions
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 PROBABILITIES = np.array([0.05, 0.15, 0.35, 0.85, 0.45, 0.75, 0.95, 0.98])
@@ -98,11 +99,12 @@ def draw_results(
     folder: Path, labels: np.ndarray, probabilities: np.ndarray, photos: np.ndarray, classes: list[str]
 ) -> None:
     predicted = evaluation.predict(probabilities, threshold=0.5)
+    found = Predictions([Path(f"{i}.png") for i in range(len(labels))], labels, probabilities, predicted, classes)
     result_figures.per_class(folder / "per_class.png", evaluation.per_class(labels, predicted, classes))
-    result_figures.confusion(folder / "confusion.png", labels, predicted, classes)
-    result_figures.roc(folder / "roc.png", labels, probabilities, classes)
-    result_figures.reliability(folder / "reliability.png", labels, probabilities, classes, bins=5)
-    result_figures.predictions(folder / "predictions.png", photos, labels, probabilities, predicted, classes)
+    result_figures.confusion(folder / "confusion.png", found)
+    result_figures.roc(folder / "roc.png", found)
+    result_figures.reliability(folder / "reliability.png", found, bins=5)
+    result_figures.predictions(folder / "predictions.png", found, photos.__getitem__)
 
 
 def test_every_figure_is_drawn_and_is_the_same_twice(tmp_path: Path) -> None:

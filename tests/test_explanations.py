@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from transfer_learning import backbone, backbones, explanations, grad_cam_figure, whole_model
 from transfer_learning.errors import UserError
+from transfer_learning.predictions import Predictions
 
 SIZE = 64
 
@@ -119,8 +120,9 @@ def test_figure_of_many_classes_has_stable_bytes(tmp_path: Path) -> None:
     model, photos = whole(5), drawn(9)
     probabilities = np.asarray(model(photos.astype(np.float32)))
     classes = ["a $x$ & b", "<b>", "c" * 80, "d", "e"]
+    paths = [Path(f"{number}.png") for number in range(9)]
+    found = Predictions(paths, np.arange(9) % 5, probabilities, probabilities.argmax(axis=1), classes)
     for name in ("one.png", "other.png"):
-        predicted = probabilities.argmax(axis=1)
-        grad_cam_figure.draw(tmp_path / name, model, photos, np.arange(9) % 5, probabilities, predicted, classes)
+        grad_cam_figure.draw(tmp_path / name, model, found, photos.__getitem__)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "other.png").read_bytes()
     assert (tmp_path / "one.png").stat().st_size > 10_000

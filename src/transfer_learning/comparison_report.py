@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import confusion_matrix
 
-from transfer_learning import figures, files, gate, history, photos, result_figures
+from transfer_learning import figures, files, gate, history, photos, predictions, result_figures
 from transfer_learning.comparison import FINE, REGRESSION, Comparison, Metric
 from transfer_learning.lockfiles import Difference
 
@@ -163,7 +163,7 @@ def _draw_curves(path: Path, found: Comparison) -> None:
 
 def _draw_confusions(path: Path, found: Comparison) -> None:
     """Both confusion matrices side by side, on one scale."""
-    tables = [list(gate.read(state.predictions).values()) for state in (found.base, found.new)]
+    tables = [list(predictions.read(state.predictions).values()) for state in (found.base, found.new)]
     classes = sorted({row["label"] for row in tables[0]})
     counts = [
         confusion_matrix([row["label"] for row in rows], [row["predicted"] for row in rows], labels=classes)
@@ -192,7 +192,7 @@ def _draw_flips(path: Path, found: Comparison, raw: Path) -> None:
     if chosen:
         paths = [folder / flip.path for flip, _ in chosen]
         pixels = np.stack([photos.load(path, size=THUMBNAIL, max_megapixels=sys.maxsize) for path in paths])
-        classes = sorted({row["label"] for row in gate.read(found.new.predictions).values()})
+        classes = sorted({row["label"] for row in predictions.read(found.new.predictions).values()})
         names = dict(zip(classes, figures.shown(classes), strict=True))
         titles = [f"{names[flip.label]}, {kind}\n{flip.base:.2f} to {flip.new:.2f}" for flip, kind in chosen]
         colours = [figures.WRONG if kind == "lost" else figures.RIGHT for _, kind in chosen]

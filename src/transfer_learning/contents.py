@@ -75,9 +75,8 @@ def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str
         return found
     for tag, path in (("frozen_weights_md5", FROZEN), ("finetuned_weights_md5", TUNED)):
         if path == FROZEN or (stage == "finetune" and upto != "train_frozen"):
-            tags[tag] = (
-                files.digest(folder / path, "md5") if (folder / path).exists() else outputs.get(path.as_posix(), "")
-            )
+            here = folder / path
+            tags[tag] = files.digest(here, "md5") if here.exists() else outputs.get(path.as_posix(), "")
     frozen = history.read("train_frozen", folder)
     found.points = points(frozen, fine_tuning=False)
     if stage == "finetune":

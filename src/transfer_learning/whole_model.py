@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from transfer_learning.head import HEAD
 from transfer_learning.weights import Weights
 
 BATCH = 8  # photos whose activations are in memory at a time, for each thread
+APART = 0.02  # in probability; float16 storage moves one by about 0.001
 EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 
 
@@ -49,21 +51,25 @@ def preprocessing_layer(name: str) -> keras.layers.Layer:
     return keras.layers.Rescaling(1 / 127.5, offset=-1, name="preprocess")
 
 
-def predict(model: keras.Model, photos: np.ndarray, *, threads: int = 1) -> np.ndarray:
-    """Probabilities (n, classes) float32 for photos (n, size, size, 3) uint8, by the whole model as it is.
+def predict(model: keras.Model, chunks: Iterable[np.ndarray], *, threads: int = 1) -> np.ndarray:
+    """Probabilities (n, classes) float32 by the whole model as it is.
 
     Args:
-        threads: batches that are computed side by side.
+        chunks: (k, size, size, 3) uint8 each, of n photos together; no more of them are in memory than the iterable
+            holds itself.
+        threads: batches of a chunk that are computed side by side.
     """
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *photos.shape[1:]), photos.dtype)])
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)])
     def probabilities(batch: tf.Tensor) -> tf.Tensor:
         return model(batch, training=False)
 
-    batches = [photos[start : start + BATCH] for start in range(0, len(photos), BATCH)]
+    found: list[tf.Tensor] = []
     with ThreadPoolExecutor(threads) as pool:
-        found = np.concatenate(list(pool.map(probabilities, batches)))
-    return np.concatenate([1 - found, found], axis=1) if found.shape[1] == 1 else found
+        for photos in chunks:
+            found += pool.map(probabilities, [photos[start : start + BATCH] for start in range(0, len(photos), BATCH)])
+    whole = np.concatenate(found)
+    return np.concatenate([1 - whole, whole], axis=1) if whole.shape[1] == 1 else whole
 
 
 def difference_of_parts(base: keras.Model, boundary: str, model: keras.Model, photos: np.ndarray) -> float:
@@ -80,6 +86,18 @@ def difference_of_parts(base: keras.Model, boundary: str, model: keras.Model, ph
     pooled = keras.ops.mean(backbone.top(base, boundary)(stored, training=False), axis=(1, 2))
     by_parts = model.get_layer(HEAD)(pooled)
     return float(keras.ops.max(keras.ops.abs(by_parts - model(photos, training=False))))
+
+
+def check_parts(base: keras.Model, boundary: str, model: keras.Model, photos: np.ndarray) -> None:
+    """Say how far the whole model and what training used are apart; see `difference_of_parts`.
+
+    Raises:
+        RuntimeError: too far, so that the model is not the one that was trained.
+    """
+    largest = difference_of_parts(base, boundary, model, photos)
+    if largest > APART:
+        raise RuntimeError(f"the whole model and its trained parts differ by {largest:.3f} in probability")
+    print(f"whole model against the parts that were trained: at most {largest:.4f} apart in probability")
 
 
 def describe(base: keras.Model, fine_tune_at: int) -> list[tuple[str, int, int]]:
