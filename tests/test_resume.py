@@ -13,8 +13,8 @@ import pytest
 from conftest import Clone
 from filelock import FileLock
 
-from transfer_learning import checkpoint
-from transfer_learning.stage import written_aside
+from transfer_learning.files import written_aside
+from transfer_learning.unfinished import key, unfinished
 
 OUTPUTS = {
     "featurize": ["data/features"],
@@ -90,14 +90,14 @@ def test_what_was_kept_is_never_taken_up_for_anything_else(
 ) -> None:
     clone = demo_clone.copy(tmp_path)
     monkeypatch.chdir(clone.folder)
-    before = checkpoint.key("finetune")
-    assert checkpoint.key("finetune") == before != checkpoint.key("train_frozen")
-    with suppress(KeyboardInterrupt), checkpoint.unfinished(Path("models/a"), "finetune") as old:
+    before = key("finetune")
+    assert key("finetune") == before != key("train_frozen")
+    with suppress(KeyboardInterrupt), unfinished(Path("models/a"), "finetune") as old:
         with pytest.raises(OSError, match="full"), written_aside(Path("models/a")):
             raise OSError("full")  # whoever writes the output leaves alone what is kept
         assert old.exists()
         raise KeyboardInterrupt
-    params, code = Path("params.yaml"), Path("src/transfer_learning/training.py")
+    params, code = Path("params.yaml"), Path("src/transfer_learning/epochs.py")
     if change == "setting":
         params.write_text(params.read_text().replace("learning_rate: 0.001\n", "learning_rate: 0.002\n"))
     elif change == "input":
@@ -107,8 +107,8 @@ def test_what_was_kept_is_never_taken_up_for_anything_else(
         code.write_text(code.read_text() + "\n")
     else:
         monkeypatch.setattr("os.cpu_count", lambda: 77)
-    assert checkpoint.key("finetune") != before
-    with checkpoint.unfinished(Path("models/a"), "finetune") as new:
+    assert key("finetune") != before
+    with unfinished(Path("models/a"), "finetune") as new:
         assert new != old
         assert not old.exists()
         assert list(new.iterdir()) == []
@@ -120,10 +120,14 @@ def test_what_another_stage_reads_or_is_set_to_is_no_reason_to_start_anew(
 ) -> None:
     clone = demo_clone.copy(tmp_path)
     monkeypatch.chdir(clone.folder)
-    before = checkpoint.key("train_frozen")
+    before = key("train_frozen")
     params = Path("params.yaml")
     params.write_text(params.read_text().replace("fine_tune_at: 4", "fine_tune_at: 5"))
-    assert checkpoint.key("train_frozen") == before
+    assert key("train_frozen") == before
+    bytecode = Path("data/features/__pycache__/module.pyc")  # a folder that is a dep, as those of code will be
+    bytecode.parent.mkdir()
+    bytecode.write_bytes(b"x")
+    assert key("train_frozen") == before
 
 
 def test_a_second_stage_in_the_same_folder_waits_for_the_first(demo_clone: Clone, tmp_path: Path) -> None:

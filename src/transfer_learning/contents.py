@@ -6,14 +6,13 @@ written years later from a pulled experiment are equal.
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from transfer_learning import caveats, settings
+from transfer_learning import caveats, files, history, settings
+from transfer_learning.history import HISTORIES
 
 CURVES = {
     "loss": "loss/train",
@@ -22,9 +21,8 @@ CURVES = {
     "val_accuracy": "accuracy/val",
 }
 PHASE = "phase/fine_tuning"  # 0 and 1: marks the boundary between the phases in the charts
-HISTORIES = {"train_frozen": "reports/frozen/history.csv", "finetune": "reports/finetune/history.csv"}
 FROZEN, TUNED = Path("models/frozen.weights.h5"), Path("models/finetuned.weights.h5")
-MODEL, SPLIT = Path("models/model.keras"), Path("data/split.csv")
+MODEL = Path("models/model.keras")
 FROZEN_FIGURE = "reports/frozen/learning_curves.png"
 
 Point = tuple[str, float, int]  # metric, value, step
@@ -49,12 +47,6 @@ class Contents:
     def experiment(self) -> str:
         """Name of the MLflow experiment: that of the data."""
         return self.params["data.name"]
-
-
-def md5(path: Path) -> str:
-    """md5 of a file's content, as dvc.lock has it."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str) -> Contents:
@@ -83,13 +75,14 @@ def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str
         return found
     for tag, path in (("frozen_weights_md5", FROZEN), ("finetuned_weights_md5", TUNED)):
         if path == FROZEN or (stage == "finetune" and upto != "train_frozen"):
-            tags[tag] = md5(folder / path) if (folder / path).exists() else outputs.get(path.as_posix(), "")
-    frozen = _history(folder / HISTORIES["train_frozen"])
+            here = folder / path
+            tags[tag] = files.digest(here, "md5") if here.exists() else outputs.get(path.as_posix(), "")
+    frozen = history.read("train_frozen", folder)
     found.points = points(frozen, fine_tuning=False)
     if stage == "finetune":
         params["fine_tuning_starts_at_epoch"] = str(int(frozen[-1]["epoch"]) + 1)
         if upto != "train_frozen":
-            found.points += points(_history(folder / HISTORIES["finetune"]), fine_tuning=True)
+            found.points += points(history.read("finetune", folder), fine_tuning=True)
     if upto == "evaluate":
         found.whole = True
         _add_results(found)
@@ -117,11 +110,6 @@ def _add_results(found: Contents) -> None:
         found.files[path.as_posix()] = f"figures/{path.parent.name}" if path.suffix == ".png" else "predictions"
 
 
-def _history(path: Path) -> list[dict[str, float]]:
-    with open(path, newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
 def locked(folder: Path) -> dict[str, str]:
     """md5 of every output in dvc.lock, by path."""
     if not (folder / "dvc.lock").exists():
@@ -145,5 +133,6 @@ def fits_lock(folder: Path) -> bool:
                 here = here.get(part) if isinstance(here, dict) else None
             if here != value:
                 return False
-    small = [out for name in (*HISTORIES, "evaluate") for out in stages[name]["outs"] if "reports/" in out["path"]]
-    return all((folder / out["path"]).exists() and md5(folder / out["path"]) == out["md5"] for out in small)
+    outs = [out for name in (*HISTORIES, "evaluate") for out in stages[name]["outs"] if "reports/" in out["path"]]
+    small = {folder / out["path"]: out["md5"] for out in outs}
+    return all(path.exists() and files.digest(path, "md5") == digest for path, digest in small.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from transfer_learning.stage import written_aside
+from transfer_learning.files import written_aside
 
 TRAIN, VALIDATION, RIGHT, WRONG, GREY = "#4477aa", "#ee7733", "#228833", "#cc3311", "#888888"
 STYLE: Any = {
@@ -32,6 +32,9 @@ STYLE: Any = {
     "axes.titlelocation": "left",
 }
 LONGEST = 22  # letters of a class name in a figure
+
+Pixels = Callable[[np.ndarray], np.ndarray]
+"""Indices (k,) of photos to the photos themselves, (k, size, size, 3) uint8: a figure loads those that it shows."""
 
 
 @contextmanager

@@ -15,11 +15,10 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from transfer_learning import files
 from transfer_learning.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
-PARTS = ("train", "validation", "test")
-PART_NAMES = {"training": "train", "valid": "validation", "val": "validation", "testing": "test"}  # other names of them
 Image.init()  # registers all formats now: done on first use, it is not safe between threads
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 IN_PLACE = "in_place.json"  # in data/raw, when the photos are read in a folder elsewhere: that folder, and their sha256
@@ -42,12 +41,6 @@ def is_photo(name: str) -> bool:
     parts = Path(name).parts
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
     return Path(name).suffix.lower() in SUFFIXES and not hidden
-
-
-def part_of(folder: str) -> str | None:
-    """The part of the photos that a folder's name stands for, in whatever case; None for any other name."""
-    name = PART_NAMES.get(folder.lower(), folder.lower())
-    return name if name in PARTS else None
 
 
 def list_photos(folder: Path) -> list[str]:
@@ -198,17 +191,11 @@ def name_some(problems: dict[str, str]) -> str:
     return "; ".join(f"{path} {text}" for path, text in list(problems.items())[:5]) + more
 
 
-def sha256(path: Path) -> str:
-    """sha256 of a file's content, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def hashes(folder: Path, paths: list[str]) -> dict[str, str]:
     """sha256 of each photo by path, sorted by the paths' UTF-8 bytes."""
     ordered = sorted(paths, key=os.fsencode)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(ordered, pool.map(lambda path: sha256(folder / path), ordered), strict=True))
+        return dict(zip(ordered, pool.map(lambda path: files.digest(folder / path, "sha256"), ordered), strict=True))
 
 
 def digest(hashes: dict[str, str]) -> str:
