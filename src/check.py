@@ -95,8 +95,7 @@ def results() -> str | None:
 
 def kept_in_git(entry: dict[str, Any]) -> list[str]:
     """Outputs of a stage of dvc.yaml that DVC's cache leaves to git."""
-    outs = [out for kind in ("outs", "metrics", "plots") for out in entry.get(kind, []) if isinstance(out, dict)]
-    return [path for out in outs for path, options in out.items() if options.get("cache") is False]
+    return [path for path, options in settings.outputs(entry).items() if options.get("cache") is False]
 
 
 def sizes() -> str | None:

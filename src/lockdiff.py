@@ -10,7 +10,6 @@ The exit code is 0 where they are the same, 1 where they differ.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,7 @@ def read(name: str) -> tuple[lockfiles.Lock, lockfiles.Facts]:
         texts = [revisions.text(commit, path.as_posix()) for path in _files(Path())]
     if texts[0] is None:
         raise UserError(f"{name} has no dvc.lock")
-    return yaml.safe_load(texts[0])["stages"], json.loads(texts[1] or "{}")
+    return yaml.safe_load(texts[0])["stages"], environment.parse(texts[1] or "{}")
 
 
 def _files(folder: Path) -> tuple[Path, Path]:

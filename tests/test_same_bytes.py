@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -45,7 +46,9 @@ def test_forced_repro_elsewhere_on_a_busy_machine_leaves_the_lock_as_it_was(demo
 def test_forced_temporary_experiment_has_the_same_lock(demo_clone: Clone) -> None:
     committed = demo_clone.folder / "reports/environment.json"
     right = committed.read_text()
-    committed.write_text(right.replace('"threads": "', '"threads": "9'))  # the run must put it right
+    elsewhere = json.loads(right.replace('"threads": "', '"threads": "9'))  # as of another machine
+    elsewhere["train_frozen"]["outputs"] = elsewhere["split"]["outputs"]  # which has put out other bytes in one stage
+    committed.write_text(json.dumps(elsewhere))
     try:
         demo_clone.run("dvc", "exp", "run", "--temp", "--force", "--name", "forced", *DEMO)
     finally:
@@ -53,8 +56,26 @@ def test_forced_temporary_experiment_has_the_same_lock(demo_clone: Clone) -> Non
     ref = demo_clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps/**/forced").strip()
     lock = demo_clone.run("git", "show", f"{ref}:dvc.lock")
     assert lock == (demo_clone.folder / "dvc.lock").read_text()
-    facts = demo_clone.run("git", "show", f"{ref}:reports/environment.json")
-    assert facts == right
+    facts = json.loads(demo_clone.run("git", "show", f"{ref}:reports/environment.json"))
+    assert facts == elsewhere | {"train_frozen": json.loads(right)["train_frozen"]}
+
+
+@pytest.mark.parametrize(("stage", "setting"), [("fetch", "data.side=72"), ("split", "seed=7")])
+def test_facts_of_the_machine_change_with_the_outputs_only(
+    demo_clone: Clone, tmp_path: Path, stage: str, setting: str
+) -> None:
+    clone = demo_clone.copy(tmp_path)
+    path = clone.folder / "reports/environment.json"
+    ours = json.loads(path.read_text())[stage]
+    path.write_text(path.read_text().replace('"threads": "', '"threads": "9'))
+    clone.commit("computed elsewhere")
+    clone.run("python", f"src/{stage}.py")
+    assert clone.run("git", "status", "--porcelain") == ""
+    clone.run("python", "src/params.py", "params.yaml", "+experiment=demo", setting)
+    clone.run("python", f"src/{stage}.py")
+    here = json.loads(path.read_text())[stage]
+    assert here.pop("outputs") != ours.pop("outputs")
+    assert here == ours == environment.read(path)[stage]
 
 
 def test_another_number_of_threads_explains_other_bytes(demo_clone: Clone, tmp_path: Path) -> None:
