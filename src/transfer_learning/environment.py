@@ -15,9 +15,9 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from transfer_learning import photos, settings
+from transfer_learning import settings
 from transfer_learning.errors import UserError
-from transfer_learning.stage import written_aside
+from transfer_learning.files import digest, written_aside
 
 FILE = Path("reports/environment.json")
 OUTPUTS = "outputs"  # beside the facts of a stage: digest of what it has put out
@@ -62,10 +62,10 @@ def _cpuinfo() -> dict[str, str]:
 def record(stage: str) -> None:
     """Write the facts of a stage that has run into reports/environment.json, if it has put out other bytes than those
     that its entry is of."""
-    entries, digest = _entries(FILE.read_text()) if FILE.exists() else {}, _outputs_digest(stage)
-    if entries.get(stage, {}).get(OUTPUTS) == digest:
+    entries, put_out = _entries(FILE.read_text()) if FILE.exists() else {}, _outputs_digest(stage)
+    if entries.get(stage, {}).get(OUTPUTS) == put_out:
         return
-    entries[stage] = facts(threads=int(settings.flat()["runtime.threads"])) | {OUTPUTS: digest}
+    entries[stage] = facts(threads=int(settings.flat()["runtime.threads"])) | {OUTPUTS: put_out}
     with written_aside(FILE) as aside:
         aside.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n")
 
@@ -76,7 +76,7 @@ def _outputs_digest(stage: str) -> str:
     for path in map(Path, settings.outputs(settings.read_yaml(Path("dvc.yaml"))["stages"][stage])):
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             if file.is_file():
-                sha.update(f"{photos.sha256(file)}  {file.as_posix()}\n".encode())
+                sha.update(f"{digest(file, 'sha256')}  {file.as_posix()}\n".encode())
     return sha.hexdigest()
 
 
