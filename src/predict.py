@@ -59,14 +59,11 @@ def registered(alias: str) -> Path:
     from transfer_learning import store
 
     name = str(settings.flat()["data.name"])
-    with store.opened(store.Store) as opened:
-        import mlflow
-
-        version = opened.registered(name, alias)
-        if version is None:
-            raise UserError(f"no model of {name} has the alias {alias}: src/promote.py gives champion")
-        mlflow.set_tracking_uri(store.uri())
-        return Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version.version}")) / "artifacts/model.keras"
+    opened = store.Store()
+    version = opened.registered(name, alias)
+    if version is None:
+        raise UserError(f"no model of {name} has the alias {alias}: src/promote.py gives champion")
+    return opened.fetch_model(version) / "artifacts/model.keras"
 
 
 def _expand(given: list[Path]) -> list[Path]:

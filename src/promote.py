@@ -30,7 +30,8 @@ def main() -> None:
     parser.add_argument("--force", action="store_true", help="without a comparison, as for a new test set")
     arguments = parser.parse_args()
     limits = settings.check(settings.read_yaml(Path("params.yaml"))).gate
-    with store.opened(recording.Recorder) as recorder, tempfile.TemporaryDirectory() as aside:
+    recorder = recording.Recorder()
+    with tempfile.TemporaryDirectory() as aside:
         found, _ = results.read(arguments.name, Path(aside))
         run, model = stored(recorder, found)
         with store.one_at_a_time():

@@ -32,21 +32,21 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="a DVC experiment")
     parser.add_argument("--here", action="store_true", help="only what is in this folder")
     arguments = parser.parse_args()
-    from transfer_learning import recording, store
+    from transfer_learning import recording
 
     if arguments.here:
         name, baseline = revisions.current()
-        with store.opened(recording.Recorder) as recorder:
-            if sys.stdin.readline():  # else the stage has failed
-                record(recorder, Path(), name, baseline, here=True)
+        recorder = recording.Recorder()  # ready before the results are
+        if sys.stdin.readline():  # else the stage has failed
+            record(recorder, Path(), name, baseline, here=True)
         return
     chosen = [revisions.experiment(name) for name in arguments.names] or revisions.experiments(revisions.head())
-    with store.opened(recording.Recorder) as recorder:
-        added = close_stale(recorder)
-        for one in chosen:
-            added += record_experiment(recorder, one)
-        if not arguments.names:
-            added += record_workspace(recorder, chosen)
+    recorder = recording.Recorder()
+    added = close_stale(recorder)
+    for one in chosen:
+        added += record_experiment(recorder, one)
+    if not arguments.names:
+        added += record_workspace(recorder, chosen)
     print("\n".join(added) if added else "nothing was missing: the store has every experiment that DVC has")
 
 

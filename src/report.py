@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from transfer_learning import contents, files, provenance, recording, report, results, revisions, stage, store
+from transfer_learning import contents, files, provenance, recording, report, results, revisions, stage
 from transfer_learning.errors import UserError
 
 
@@ -61,9 +61,8 @@ def write(html: str, out: Path) -> None:
 def log(found: contents.Contents, html: str) -> None:
     """Put the report into the run of its experiment; where that cannot be, say so in one line and go on."""
     try:
-        with store.opened(recording.Recorder) as recorder:
-            if recorder.log_report(found, html):
-                return
+        if recording.Recorder().log_report(found, html):
+            return
         again = "make record" + (f" NAMES={found.name}" if found.name != revisions.WORKSPACE else "")
         problem = f"the MLflow store lacks the run of {found.name}: `{again}` adds it, then the report can be added"
     except UserError as error:

@@ -11,8 +11,7 @@ def main() -> None:
     port = os.environ.get("PORT", "5000")
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise UserError(f"PORT = {port!r}: allowed is a number from 1 to 65535")
-    with store.opened(store.Store) as opened:  # there from now on, readable and of this version of MLflow
-        page = _runs(opened)
+    page = _runs(store.Store())  # it is there from now on, readable and of this version of MLflow
     if store.uri().startswith("http"):
         print(f"the store is a server, with a UI of its own: {store.shown()}/{page}")
         return
