@@ -123,7 +123,7 @@ def demo_clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     All tests share it and leave its workspace as it is: one that changes something takes a copy.
     """
     clone = Clone(tmp_path_factory.mktemp("a clone") / "with space")
-    clone.run("python", "src/params.py", "params.yaml", "+experiment=demo")
+    clone.run("python", "src/cli.py", "params", "+experiment=demo")
     clone.first_output = clone.run("dvc", "repro")  # type: ignore[attr-defined]
     clone.commit("demo")
     return clone

@@ -121,7 +121,7 @@ def test_a_change_is_judged_by_the_base_s_gate_and_cannot_loosen_it(clone: Clone
 )
 def test_results_that_are_no_numbers_are_said_in_a_line(clone: Clone, path: str, text: str) -> None:
     rewrite(clone, path, text)
-    printed = clone.run("python", "src/compare.py", "main", code=2)
+    printed = clone.run("python", "src/cli.py", "compare", "main", code=2)
     assert "metrics.json of workspace cannot be read" in printed
     assert "Traceback" not in printed
 

@@ -76,9 +76,9 @@ def test_a_team_s_server_holds_the_whole_run_and_the_champion(team: Clone) -> No
     assert {"figures/finetune/learning_curves.png", "predictions/predictions.csv"} <= set(held["files"])
     assert dict(held["models"][0])["test/accuracy"] == run.data.metrics["test/accuracy"]
     assert not (team.folder / "mlflow.db").exists()
-    assert "is the champion of drawn now, version 1" in team.run("python", "src/promote.py", "shared")
+    assert "is the champion of drawn now, version 1" in team.run("python", "src/cli.py", "promote", "shared")
     photo = next((team.folder / "data/raw").rglob("*.png"))
-    assert json.loads(team.run("python", "src/predict.py", "--model", "champion", "--json", str(photo)))["class"]
+    assert json.loads(team.run("python", "src/cli.py", "predict", "--model", "champion", "--json", str(photo)))["class"]
 
 
 def test_two_first_runs_at_once_make_one_store(demo_clone: Clone, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_relative_store_is_that_of_the_main_workspace(monkeypatch: pytest.Monk
 
 def test_an_empty_store_has_no_champion_and_nothing_to_show_yet(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path)
-    said = clone.run("python", "src/predict.py", "--model", "champion", "x.png", code=2)
+    said = clone.run("python", "src/cli.py", "predict", "--model", "champion", "x.png", code=2)
     assert said == "error: predict: no model of drawn has the alias champion: src/promote.py gives champion\n"
 
 
@@ -154,10 +154,10 @@ def test_the_served_champion_takes_files_of_any_size_and_orientation_and_pixels(
     demo_clone: Clone, tmp_path: Path
 ) -> None:
     clone = demo_clone.copy(tmp_path)
-    clone.run("python", "src/record.py")
-    clone.run("python", "src/promote.py")
+    clone.run("python", "src/cli.py", "record")
+    clone.run("python", "src/cli.py", "promote")
     path = sorted((clone.folder / "data/raw/validation").rglob("*.png"))[0]
-    local = json.loads(clone.run("python", "src/predict.py", "--json", str(path)))
+    local = json.loads(clone.run("python", "src/cli.py", "predict", "--json", str(path)))
     photo = Image.open(path).convert("RGB")
     turned = Image.Exif()
     turned[0x0112] = 8  # the camera lay on its side: shown turned by 90 degrees

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, Clone
 
-import sweep
-
 
 @pytest.fixture(scope="module")
 def clone(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
@@ -73,7 +71,7 @@ def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> Non
 )
 def test_a_wrong_recipe_is_one_line_and_queues_nothing(demo_clone: Clone, recipe: str, problem: str) -> None:
     (demo_clone.folder / "conf/sweep/wrong.yaml").write_text(recipe)
-    said = demo_clone.run("python", "src/sweep.py", "wrong", code=2)
+    said = demo_clone.run("python", "src/cli.py", "sweep", "wrong", code=2)
     (demo_clone.folder / "conf/sweep/wrong.yaml").unlink()
     assert said.startswith("error: sweep: ")
     assert problem in said
@@ -82,7 +80,7 @@ def test_a_wrong_recipe_is_one_line_and_queues_nothing(demo_clone: Clone, recipe
 
 
 def test_an_unknown_recipe_names_the_known_ones(demo_clone: Clone) -> None:
-    said = demo_clone.run("python", "src/sweep.py", "nosuch", code=2)
+    said = demo_clone.run("python", "src/cli.py", "sweep", "nosuch", code=2)
     assert "must be one of best, fine_tune_at, fine_tuning, grid, resolution, seeds" in said
 
 
