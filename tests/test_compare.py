@@ -40,8 +40,8 @@ def test_the_same_results_are_fine_in_seconds_and_without_tensorflow(clone: Clon
     assert (values["verdict"], values["paired"]["change"], values["settings"]) == ("fine", 0, {})
     assert text.startswith("### No regression: workspace against main")
     assert "dvc.lock is the same" in text
-    code = "import runpy, sys; sys.argv = ['compare', 'main']; sys.path.insert(0, 'src')\n"
-    code += "try: runpy.run_path('src/compare.py', run_name='__main__')\n"
+    code = "import runpy, sys; sys.argv = ['cli.py', 'compare', 'main']; sys.path.insert(0, 'src')\n"
+    code += "try: runpy.run_path('src/cli.py', run_name='__main__')\n"
     code += "finally: assert not {'tensorflow', 'keras', 'mlflow'} & set(sys.modules)"
     clone.run("python", "-c", code)
 

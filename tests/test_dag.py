@@ -56,7 +56,9 @@ def test_no_declared_group_of_settings_has_a_key_that_the_run_cache_ignores(opti
 
 
 def test_params_yaml_is_the_composition_of_conf(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "src/cli.py", "params", "--out", str(tmp_path / "params.yaml")], cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "src/cli.py", "params", "--out", str(tmp_path / "params.yaml")], cwd=ROOT, check=True
+    )
     assert (tmp_path / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()
 
 
@@ -81,7 +83,9 @@ def test_preset_says_the_command_that_runs_it_and_tutorial_equals_the_defaults(t
         command = preset.read_text().splitlines()[1]  # Hydra wants the package line first
         assert command in (f"# dvc exp run -S +experiment={preset.stem}", f"# make {preset.stem}")
     target = tmp_path / "params.yaml"
-    subprocess.run([sys.executable, "src/cli.py", "params", "--out", str(target), "+experiment=tutorial"], cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "src/cli.py", "params", "--out", str(target), "+experiment=tutorial"], cwd=ROOT, check=True
+    )
     assert settings.read_yaml(target) == settings.read_yaml(ROOT / "params.yaml")
 
 

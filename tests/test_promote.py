@@ -36,7 +36,9 @@ def test_the_first_becomes_champion_and_an_equal_one_follows_but_no_worse_one(ca
         "dvc_experiment": "equal", "compared_with": "1", "lost": "0", "gained": "0", "p_value": "1.000000",
     }  # fmt: skip
     photo = sorted((candidates.folder / "data/raw/validation").rglob("*.png"))[0]
-    said = json.loads(run("python", "src/cli.py", "predict", "--model", "champion", "--json", str(photo)).splitlines()[-1])
+    said = json.loads(
+        run("python", "src/cli.py", "predict", "--model", "champion", "--json", str(photo)).splitlines()[-1]
+    )
     with open(candidates.folder / "reports/test/predictions.csv", newline="") as file:
         classes = {row["label"] for row in csv.DictReader(file)}
     assert said["class"] in classes
@@ -61,5 +63,5 @@ def test_an_experiment_that_is_not_there_is_one_line(candidates: Clone, tmp_path
         said = candidates.run("python", "src/cli.py", "promote", "equal", code=2)
     finally:
         del candidates.environment["MLFLOW_TRACKING_URI"]
-    assert said == "error: promote: the MLflow store lacks the run of equal: `make record NAMES=equal` adds it\n"
+    assert said == "error: promote: the MLflow store lacks the run of equal: `./tl record equal` adds it\n"
     assert "no experiment is named nobody" in candidates.run("python", "src/cli.py", "promote", "nobody", code=2)

@@ -103,7 +103,9 @@ def test_what_the_run_cache_restored_is_recorded(swept: Clone) -> None:
     assert swept.stages_run(said) == []
     client = store_of(f"{swept.folder}/.")
     assert runs(client, stage="finetune", dvc_experiment="again") == []
-    assert "again finetune: run, 13 epochs, 13 files, model, test results" in swept.run("python", "src/cli.py", "record")
+    assert "again finetune: run, 13 epochs, 13 files, model, test results" in swept.run(
+        "python", "src/cli.py", "record"
+    )
     again, first = (runs(client, stage="finetune", dvc_experiment=name)[0] for name in ("again", "aside"))
     assert again.data.metrics == first.data.metrics
 

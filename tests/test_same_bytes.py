@@ -66,7 +66,9 @@ def test_another_number_of_threads_explains_other_bytes(demo_clone: Clone, tmp_p
     assert "  setting  runtime.threads: 0 -> 1\n" in said
     assert f"  machine  threads: {os.cpu_count()} -> 1\n" in said
     assert "the same: all 6 stages of HEAD and HEAD" in clone.run("python", "src/cli.py", "lockdiff", "HEAD", "HEAD")
-    assert "nobody is no git revision or DVC experiment" in clone.run("python", "src/cli.py", "lockdiff", "nobody", code=2)
+    assert "nobody is no git revision or DVC experiment" in clone.run(
+        "python", "src/cli.py", "lockdiff", "nobody", code=2
+    )
 
 
 LOCK = {

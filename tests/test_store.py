@@ -96,7 +96,7 @@ def test_two_first_runs_at_once_make_one_store(demo_clone: Clone, tmp_path: Path
     assert sorted((run.info.run_name, run.info.status) for run in found) == [("one", "FINISHED"), ("two", "FINISHED")]
 
 
-@pytest.mark.parametrize("command", ["record.py", "promote.py", "predict.py --model champion x.png", "ui.py"])
+@pytest.mark.parametrize("command", ["record", "promote", "predict --model champion x.png", "ui"])
 @pytest.mark.parametrize("kind", ["newer", "folder", "no database"])
 def test_a_store_that_cannot_be_used_is_one_line(demo_clone: Clone, tmp_path: Path, command: str, kind: str) -> None:
     database = tmp_path / "mlflow.db"
@@ -112,12 +112,12 @@ def test_a_store_that_cannot_be_used_is_one_line(demo_clone: Clone, tmp_path: Pa
     clone = demo_clone
     clone.environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{database}"
     try:
-        said = clone.run("python", *f"src/{command}".split(), code=2)
+        said = clone.run("python", "src/cli.py", *command.split(), code=2)
     finally:
         del clone.environment["MLFLOW_TRACKING_URI"]
     reasons = {"newer": "written by another version of MLflow", "folder": "unable to open", "no database": "not a data"}
     assert said.count("\n") == 1
-    assert said.startswith(f"error: {command.split('.')[0]}: MLflow store sqlite:///{database}: ")
+    assert said.startswith(f"error: {command.split()[0]}: MLflow store sqlite:///{database}: ")
     assert reasons[kind] in said
 
 
@@ -132,7 +132,7 @@ def test_a_relative_store_is_that_of_the_main_workspace(monkeypatch: pytest.Monk
 def test_an_empty_store_has_no_champion_and_nothing_to_show_yet(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path)
     said = clone.run("python", "src/cli.py", "predict", "--model", "champion", "x.png", code=2)
-    assert said == "error: predict: no model of drawn has the alias champion: src/promote.py gives champion\n"
+    assert said == "error: predict: no model of drawn has the alias champion: `./tl promote` gives champion\n"
 
 
 def answer(url: str, body: Any = None) -> Any:

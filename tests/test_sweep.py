@@ -1,4 +1,4 @@
-"""make sweep: every trial of a recipe once, through DVC's queue, and again only what is not done."""
+"""./tl sweep: every trial of a recipe once, through DVC's queue, and again only what is not done."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, Clone
+
+from transfer_learning import sweep
+from transfer_learning.commands.sweep import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def bare_shell(clone: Clone) -> Iterator[None]:
 
 @pytest.mark.usefixtures("bare_shell")
 def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> None:
-    said = clone.run("make", "sweep", "NAME=small", "JOBS=2", code=2)
+    said = clone.run("./tl", "sweep", "small", "--jobs", "2", code=2)
     assert "4 trials, 0 of them done before" in said
     assert "3 of 4 trials succeeded" in said
     assert said.count("finetune: run, 13 epochs") == 1  # the first came out of the run cache, where no stage ran
@@ -49,10 +52,10 @@ def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> Non
     assert "Running stage 'fetch'" in (clone.folder / log).read_text()
     before = clone.run("git", "for-each-ref", "refs/exps").splitlines()
     assert sum("/small-" in line for line in before) == 3
-    said = clone.run("make", "leaderboard")
+    said = clone.run("./tl", "leaderboard")
     assert "without 1 that have not run to their end" in said  # DVC shows the failed one with the results of its commit
     assert "3 experiments in reports/leaderboard.md" in said
-    said = clone.run("make", "sweep", "NAME=small", code=2)
+    said = clone.run("./tl", "sweep", "small", code=2)
     assert "4 trials, 3 of them done before" in said
     assert [line for line in clone.run("git", "for-each-ref", "refs/exps").splitlines() if "/small-" in line] == [
         line for line in before if "/small-" in line
@@ -86,6 +89,5 @@ def test_an_unknown_recipe_names_the_known_ones(demo_clone: Clone) -> None:
 
 def test_every_recipe_of_ours_composes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    names = [path.stem for path in sweep.RECIPES.glob("*.yaml")]
-    trials = {name: len({trial.name for trial in sweep.read(name)}) for name in names}
+    trials = {path.stem: len({trial.name for trial in sweep.read(path)}) for path in RECIPES.glob("*.yaml")}
     assert trials == {"best": 9, "fine_tune_at": 3, "fine_tuning": 6, "grid": 32, "resolution": 2, "seeds": 3}

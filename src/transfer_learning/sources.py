@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from transfer_learning.errors import UserError
-from transfer_learning.stage import main_workspace
+from transfer_learning.workspace import main_workspace
 
 TIMEOUT_SECONDS = 30
 ATTEMPTS = 4

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer_learning import revisions
+from transfer_learning import files, revisions
 from transfer_learning.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,18 +35,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import comparison_report, stage
+    from transfer_learning import comparison_report
 
     if arguments.out.exists() and not (arguments.out / "compare.json").exists():
         raise UserError(f"{arguments.out} is there and no earlier comparison: name a new folder with --out")
-    with tempfile.TemporaryDirectory() as aside, stage.written_aside(arguments.out) as folder:
+    with tempfile.TemporaryDirectory() as aside, files.written_aside(arguments.out) as folder:
         folder.mkdir()
         try:
             found = compare(arguments, Path(aside))
             comparison_report.write(found, folder, RAW)
         except UserError as error:
             comparison_report.write_failure(str(error), arguments.base, folder)
-            stage.put(folder, arguments.out)
+            files.put(folder, arguments.out)
             raise
     for verdict, message in found.problems:
         print(f"{verdict}: {message}", file=sys.stderr)

@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     import json
 
-    from transfer_learning import contents, leaderboard, leaderboard_figure, revisions, settings, stage
+    from transfer_learning import contents, files, leaderboard, leaderboard_figure, revisions, settings
 
     table, figure = arguments.out, arguments.out.with_suffix(".png")
     if table.suffix != ".md":
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not chosen:
         raise UserError(f"no experiment on {data} has run to its end: `dvc repro`, `dvc exp run` and `./tl sweep` do")
     title, command = arguments.title or f"Leaderboard of {data}", shlex.join(["./tl", *sys.argv[1:]])
-    with stage.written_aside(table) as aside:
+    with files.written_aside(table) as aside:
         aside.write_text(leaderboard.markdown(chosen, title=title, figure=figure.name, command=command, parts=parts))
     if leaderboard.varying(chosen):
         leaderboard_figure.draw(figure, chosen, title=f"{len(chosen)} experiments on {data}; bar: mean", parts=parts)

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer_learning import revisions
+from transfer_learning import files, revisions
 from transfer_learning.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def split_of(found: contents.Contents, experiment: revisions.Experiment | None, 
     from transfer_learning import contents, provenance, results
 
     locked = {path: md5 for path, _, md5, _ in provenance.outputs(found.folder)}
-    if contents.SPLIT.exists() and contents.md5(contents.SPLIT) == locked.get(contents.SPLIT.as_posix()):
+    if contents.SPLIT.exists() and files.digest(contents.SPLIT, "md5") == locked.get(contents.SPLIT.as_posix()):
         return contents.SPLIT
     there = results.fetch_output(contents.SPLIT, aside, experiment.commit if experiment else None)
     return aside / contents.SPLIT if there else None
@@ -56,12 +56,11 @@ def write(html: str, out: Path) -> None:
     Raises:
         UserError: it cannot be written there.
     """
-    from transfer_learning import stage
 
     try:
         if out.is_dir():
             raise UserError(f"--out {out} is a folder: name a file")
-        with stage.written_aside(out) as aside:
+        with files.written_aside(out) as aside:
             aside.write_text(html, encoding="utf-8")
     except OSError as error:
         raise UserError(f"--out {out} cannot be written: {error.strerror}") from None
