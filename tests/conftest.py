@@ -102,6 +102,20 @@ class Clone:
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait(30)
 
+    def give_environment(self) -> None:
+        """Let this environment be the clone's .venv, as make would have made it, and not be on PATH.
+
+        Of links, one for each part: what clears .venv leaves what they lead to.
+        """
+        ours, theirs = Path(sys.executable).parent.parent, self.folder / ".venv"
+        theirs.mkdir()
+        for part in ours.iterdir():
+            if part.name != ".from-lock":
+                (theirs / part.name).symlink_to(part)
+        (theirs / ".from-lock").touch()
+        entries = self.environment["PATH"].split(os.pathsep)
+        self.environment["PATH"] = os.pathsep.join(entry for entry in entries if Path(entry) != ours / "bin")
+
     def stages_run(self, output: str) -> list[str]:
         """The stages that DVC says it ran, in order."""
         return [stage for stage in STAGES if f"Running stage '{stage}'" in output]

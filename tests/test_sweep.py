@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,14 +26,8 @@ def clone(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
 @pytest.fixture
 def bare_shell(clone: Clone) -> Iterator[None]:
     """The environment in .venv, as make finds it, and not on PATH."""
-    active = Path(sys.executable).parent
-    with open(clone.folder / ".git/info/exclude", "a") as ignored:
-        ignored.write(".venv\n")
-    (clone.folder / ".venv").symlink_to(active.parent)
-    os.utime(clone.folder / "requirements.lock", (0, 0))  # older than the environment, which make leaves alone then
     before = clone.environment["PATH"]
-    others = [entry for entry in before.split(os.pathsep) if Path(entry) != active]
-    clone.environment["PATH"] = os.pathsep.join(others)
+    clone.give_environment()
     yield
     clone.environment["PATH"] = before
 
