@@ -34,7 +34,7 @@ def main() -> None:
             subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
             number = PHOTOS_PER_CLASS * times
             settings = ["+experiment=demo", f"data.photos_per_class={number}", "finetune.epochs=2"]
-            for command in (["src/params.py", "params.yaml", *settings], ["src/fetch.py"], ["src/split.py"]):
+            for command in (["src/cli.py", "params", *settings], ["src/fetch.py"], ["src/split.py"]):
                 subprocess.run([sys.executable, *command], cwd=clone, env=ENVIRONMENT, check=True, capture_output=True)
             for stage in STAGES:
                 peaks[stage].append(peak_megabytes(clone, stage))

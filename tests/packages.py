@@ -21,6 +21,6 @@ def distributions(path: Path) -> set[str]:
             roots.add(str(node.module).partition(".")[0])
     beside = {found.stem for found in path.parent.glob("*.py")}
     found = roots - set(sys.stdlib_module_names) - OURS - beside
-    # several distributions may share a package, as mlflow and mlflow-skinny do: that of its name is meant
-    named = (next((one for one in DISTRIBUTIONS[root] if one.lower() == root), DISTRIBUTIONS[root][0]) for root in found)
-    return {name.lower().replace("_", "-") for name in named}
+    names = [DISTRIBUTIONS[root] for root in found]
+    # several may share a package, as mlflow and mlflow-skinny do: the shortest name is that of the whole
+    return {min(several, key=len).lower().replace("_", "-") for several in names}

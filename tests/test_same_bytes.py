@@ -71,7 +71,7 @@ def test_facts_of_the_machine_change_with_the_outputs_only(
     clone.commit("computed elsewhere")
     clone.run("python", f"src/{stage}.py")
     assert clone.run("git", "status", "--porcelain") == ""
-    clone.run("python", "src/params.py", "params.yaml", "+experiment=demo", setting)
+    clone.run("python", "src/cli.py", "params", "+experiment=demo", setting)
     clone.run("python", f"src/{stage}.py")
     here = json.loads(path.read_text())[stage]
     assert here.pop("outputs") != ours.pop("outputs")
@@ -80,14 +80,16 @@ def test_facts_of_the_machine_change_with_the_outputs_only(
 
 def test_another_number_of_threads_explains_other_bytes(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path)
-    clone.run("python", "src/params.py", "params.yaml", "+experiment=demo", "runtime.threads=1")
+    clone.run("python", "src/cli.py", "params", "+experiment=demo", "runtime.threads=1")
     clone.run("dvc", "repro", "train_frozen")
-    said = clone.run("python", "src/lockdiff.py", str(demo_clone.folder), code=1)
+    said = clone.run("python", "src/cli.py", "lockdiff", str(demo_clone.folder), code=1)
     assert said.startswith("featurize is the first stage ")  # whether its bytes differ is for the processor to say
     assert "  setting  runtime.threads: 0 -> 1\n" in said
     assert (f"  machine  threads: {os.cpu_count()} -> 1\n" in said) == ("with other bytes" in said)
-    assert "the same: all 6 stages of HEAD and HEAD" in clone.run("python", "src/lockdiff.py", "HEAD", "HEAD")
-    assert "nobody is no git revision or DVC experiment" in clone.run("python", "src/lockdiff.py", "nobody", code=2)
+    assert "the same: all 6 stages of HEAD and HEAD" in clone.run("python", "src/cli.py", "lockdiff", "HEAD", "HEAD")
+    assert "nobody is no git revision or DVC experiment" in clone.run(
+        "python", "src/cli.py", "lockdiff", "nobody", code=2
+    )
 
 
 LOCK = {

@@ -1,6 +1,6 @@
 """What the MLflow run of an experiment holds, read from the files that DVC and git keep.
 
-The same reading serves the stages while they run and `make record` afterwards, so that a run written live and one
+The same reading serves the stages while they run and `./tl record` afterwards, so that a run written live and one
 written years later from a pulled experiment are equal.
 """
 

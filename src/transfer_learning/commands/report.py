@@ -1,7 +1,7 @@
 """Write one HTML file with everything about an experiment: results, curves, mistakes, settings, where they come from.
 
-    python src/report.py               the workspace
-    python src/report.py NAME          a DVC experiment
+    ./tl report                    the workspace, into report.html
+    ./tl report NAME --out FILE    a DVC experiment
 
 The file needs no other file and no network. It is put into the experiment's MLflow run too, as report/report.html.
 """
@@ -12,18 +12,23 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from transfer_learning import contents, files, provenance, recording, report, results, revisions, stage
+from transfer_learning import files, revisions
 from transfer_learning.errors import UserError
 
+if TYPE_CHECKING:
+    from transfer_learning import contents
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+
+def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="a DVC experiment")
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="default: report.html")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from transfer_learning import provenance, report, results
+
     out: Path = arguments.out
     with tempfile.TemporaryDirectory() as aside:
         found, experiment = results.read(arguments.name, Path(aside))
@@ -36,6 +41,8 @@ def main() -> None:
 
 def split_of(found: contents.Contents, experiment: revisions.Experiment | None, aside: Path) -> Path | None:
     """The split.csv of the results: the workspace's if it is that one, else from DVC; None where it is gone."""
+    from transfer_learning import contents, provenance, results
+
     locked = {path: md5 for path, _, md5, _ in provenance.outputs(found.folder)}
     if contents.SPLIT.exists() and files.digest(contents.SPLIT, "md5") == locked.get(contents.SPLIT.as_posix()):
         return contents.SPLIT
@@ -49,6 +56,7 @@ def write(html: str, out: Path) -> None:
     Raises:
         UserError: it cannot be written there.
     """
+
     try:
         if out.is_dir():
             raise UserError(f"--out {out} is a folder: name a file")
@@ -60,15 +68,13 @@ def write(html: str, out: Path) -> None:
 
 def log(found: contents.Contents, html: str) -> None:
     """Put the report into the run of its experiment; where that cannot be, say so in one line and go on."""
+    from transfer_learning import recording
+
     try:
         if recording.Recorder().log_report(found, html):
             return
-        again = "make record" + (f" NAMES={found.name}" if found.name != revisions.WORKSPACE else "")
+        again = "./tl record" + (f" {found.name}" if found.name != revisions.WORKSPACE else "")
         problem = f"the MLflow store lacks the run of {found.name}: `{again}` adds it, then the report can be added"
     except UserError as error:
         problem = str(error)
     print(f"warning: not in MLflow: {problem}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    stage.run("report", main)

@@ -1,4 +1,4 @@
-"""Run a recipe of conf/sweep through DVC's queue.
+"""Recipes of conf/sweep, run through DVC's queue.
 
 A recipe is a list of override lists; `key=1,2` stands for both, as in `dvc exp run --queue`. Started again, after an
 interruption or with more in the recipe, it runs what is not done yet.
@@ -6,7 +6,6 @@ interruption or with more in the recipe, it runs what is not done yet.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import subprocess
@@ -25,7 +24,6 @@ from transfer_learning import compose, files, revisions, settings, stage
 from transfer_learning.errors import UserError
 from transfer_learning.workspace import main_workspace
 
-RECIPES = Path("conf/sweep")
 POLL = 3.0  # seconds
 
 
@@ -38,41 +36,12 @@ class Trial:
     values: dict[str, Any]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="sweep", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("recipe", nargs="?", default="", help="name of a file in conf/sweep")
-    parser.add_argument("-j", "--jobs", type=int, default=1, help="trials at a time")
-    arguments = parser.parse_args()
-    trials = read(arguments.recipe)
-    done = {trial.name for trial in trials if not may_have_changed(trial) and is_done(trial)}
-    print(f"sweep {arguments.recipe}: {len(trials)} trials, {len(done)} of them done before")
-    states = queue_states()
-    for trial in trials:
-        if trial.name not in done and states.get(trial.name) not in ("Queued", "Running"):
-            if states.get(trial.name) == "Failed":
-                revisions.dvc("queue", "remove", trial.name)
-            forget(trial)
-            changes = [word for override in trial.overrides for word in ("-S", override)]
-            revisions.dvc("exp", "run", "--queue", "--name", trial.name, *changes)
-    waiting = [trial for trial in trials if trial.name not in done]
-    failed = watch(waiting, jobs=arguments.jobs) if waiting else []
-    if len(failed) < len(trials):
-        record([trial.name for trial in trials if trial not in failed])
-    print(f"{len(trials) - len(failed)} of {len(trials)} trials succeeded; `dvc exp show --only-changed` compares them")
-    if failed:
-        raise UserError("failed: " + "; ".join(save_log(trial) for trial in failed))
-
-
-def read(recipe: str) -> list[Trial]:
+def read(path: Path) -> list[Trial]:
     """Read a recipe and compose every trial, so that a mistake is found before anything runs.
 
     Raises:
-        UserError: there is no such recipe, it is no list of lists, or some settings are wrong.
+        UserError: it is no list of lists, or some settings are wrong.
     """
-    path = RECIPES / f"{recipe}.yaml"
-    if not path.exists():
-        known = ", ".join(sorted(found.stem for found in RECIPES.glob("*.yaml")))
-        raise UserError(f"no recipe {path}: NAME={recipe or '...'} must be one of {known}")
     try:
         lists = OmegaConf.to_container(OmegaConf.load(path))
     except (OSError, YAMLError) as error:
@@ -92,7 +61,7 @@ def read(recipe: str) -> list[Trial]:
             values = settings.read_yaml(target)
             settings.check(values, where=f"{path}: {' '.join(overrides) or 'the default'}")
             digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:7]
-            name = f"{recipe.replace('_', '-')}-{digest}"
+            name = f"{path.stem.replace('_', '-')}-{digest}"
             trials[name] = Trial(name, overrides, values)
     return list(trials.values())
 
@@ -127,6 +96,18 @@ def forget(trial: Trial) -> None:
             print(f"{trial.name} is run again: {what} changed since")
             revisions.dvc("exp", "remove", one.name)
             stage.seconds_file(one.name, one.baseline).unlink(missing_ok=True)
+
+
+def queue(trials: list[Trial]) -> None:
+    """Put the trials that are not there into DVC's queue."""
+    states = queue_states()
+    for trial in trials:
+        if states.get(trial.name) not in ("Queued", "Running"):
+            if states.get(trial.name) == "Failed":
+                revisions.dvc("queue", "remove", trial.name)
+            forget(trial)
+            changes = [word for override in trial.overrides for word in ("-S", override)]
+            revisions.dvc("exp", "run", "--queue", "--name", trial.name, *changes)
 
 
 def queue_states() -> dict[str, str]:
@@ -167,13 +148,6 @@ def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
     return [trial for trial in trials if not is_done(trial)]
 
 
-def record(names: list[str]) -> None:
-    """Add to the MLflow store the trials that came out of the run cache, where no stage ran to do it."""
-    done = subprocess.run([sys.executable, "src/record.py", *names], stdin=subprocess.DEVNULL, check=False)
-    if done.returncode:
-        print("warning: the MLflow store lacks trials of this sweep; `make record` adds them", file=sys.stderr)
-
-
 WORDS = {"Success": "done", "Running": "running", "Queued": "waiting", "Failed": "failed"}
 
 
@@ -185,7 +159,3 @@ def save_log(trial: Trial) -> str:
         aside.write_text(text)
     why = [line.removeprefix("error: ") for line in text.splitlines() if line.startswith("error: ")]
     return f"{trial.name} ({why[-1] if why else 'no error of ours'}), log in {path.relative_to(main_workspace())}"
-
-
-if __name__ == "__main__":
-    stage.run("sweep", main)

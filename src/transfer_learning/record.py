@@ -1,25 +1,17 @@
-"""Record into MLflow whatever DVC has and the store lacks.
-
-    python src/record.py            the workspace and every experiment of the checked-out commit
-    python src/record.py NAME ...   these experiments, of whatever commit
-    python src/record.py --here     the experiment that DVC is running in this folder, when standard input says that its
-                                    results are there (the evaluate stage starts it)
-
-What is there already is left alone, so it can run as often as one likes. Runs whose process is gone are closed.
-"""
+"""Record into MLflow whatever DVC has and the store lacks."""
 
 from __future__ import annotations
 
-import argparse
 import platform
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from transfer_learning import contents, results, revisions, stage
+from transfer_learning import contents, results, revisions
 
 if TYPE_CHECKING:
     from transfer_learning.recording import Recorder
@@ -27,27 +19,35 @@ if TYPE_CHECKING:
 STAGES = ("train_frozen", "finetune")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="record", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a DVC experiment")
-    parser.add_argument("--here", action="store_true", help="only what is in this folder")
-    arguments = parser.parse_args()
+def running() -> None:
+    """Record the experiment that DVC is running in this folder, when standard input says that its results are there."""
     from transfer_learning import recording
 
-    if arguments.here:
-        name, baseline = revisions.current()
-        recorder = recording.Recorder()  # ready before the results are
-        if sys.stdin.readline():  # else the stage has failed
-            record(recorder, Path(), name, baseline, here=True)
-        return
-    chosen = [revisions.experiment(name) for name in arguments.names] or revisions.experiments(revisions.head())
+    name, baseline = revisions.current()
+    recorder = recording.Recorder()  # ready before the results are
+    if sys.stdin.readline():  # else the stage has failed
+        record(recorder, Path(), name, baseline, here=True)
+
+
+def missing(names: Sequence[str] = ()) -> list[str]:
+    """Record what the store lacks, and close the runs whose process is gone.
+
+    Args:
+        names: of experiments, of whatever commit; none for the workspace and every experiment of the checked-out one.
+
+    Returns:
+        What was added, in words.
+    """
+    from transfer_learning import recording
+
+    chosen = [revisions.experiment(name) for name in names] or revisions.experiments(revisions.head())
     recorder = recording.Recorder()
     added = close_stale(recorder)
     for one in chosen:
         added += record_experiment(recorder, one)
-    if not arguments.names:
+    if not names:
         added += record_workspace(recorder, chosen)
-    print("\n".join(added) if added else "nothing was missing: the store has every experiment that DVC has")
+    return added
 
 
 def record(
@@ -109,7 +109,3 @@ def _alive(pid: str, started: str) -> bool:
         return abs(psutil.Process(int(pid)).create_time() - float(started)) < 2
     except psutil.NoSuchProcess:
         return False
-
-
-if __name__ == "__main__":
-    stage.run("record", main)

@@ -15,11 +15,11 @@ import threading
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
-from transfer_learning import contents, environment, revisions, stage
+from transfer_learning import contents, environment, revisions
 from transfer_learning.errors import UserError
 
 RETRY = 5.0  # seconds
@@ -81,7 +81,7 @@ class Follow:
 
 def say(error: object) -> None:
     """One line for a store that does not answer."""
-    lasting = "training goes on, `make record` adds what is missing at the end"
+    lasting = "training goes on, `./tl record` adds what is missing at the end"
     print(f"warning: {error}; {lasting}", file=sys.stderr, flush=True)
 
 
@@ -95,9 +95,10 @@ def facts(params: dict[str, str]) -> dict[str, str]:
     return tags
 
 
-def main() -> None:
+def until_the_end(stage: str) -> NoReturn:
+    """Record a stage from what standard input says of it; ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    follow = Follow(sys.argv[1])
+    follow = Follow(stage)
     threading.Thread(target=follow.write, daemon=True).start()
     follow.hear(iter(sys.stdin.readline, ""))
     if not follow.stored.wait(LAST_WAIT) and follow.error is None:
@@ -105,7 +106,3 @@ def main() -> None:
 
         say(f"MLflow store {store.shown()}: has not answered in time")
     os._exit(0 if follow.stored.is_set() else 1)  # a thread that waits for a silent server holds nothing up
-
-
-if __name__ == "__main__":
-    stage.run("follow", main)

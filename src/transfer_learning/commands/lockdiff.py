@@ -1,8 +1,8 @@
 """Say which stage first differs between two dvc.lock files, and which fact of the environment differs with it.
 
-    python src/lockdiff.py main            a git revision, or an experiment, against the workspace
-    python src/lockdiff.py main my-branch  two of them
-    python src/lockdiff.py ../other        another folder of this project against the workspace
+    ./tl lockdiff main            a git revision, or an experiment, against the workspace
+    ./tl lockdiff main my-branch  two of them
+    ./tl lockdiff ../other        another folder of this project against the workspace
 
 The exit code is 0 where they are the same, 1 where they differ.
 """
@@ -14,19 +14,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from transfer_learning import environment, lockfiles, revisions, stage
+from transfer_learning import environment, lockfiles, revisions
 from transfer_learning.errors import UserError
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="lockdiff", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("there", help="a git revision, a DVC experiment or a folder")
     parser.add_argument("here", nargs="?", default=".", help="the same; the workspace by default")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
     (there, facts_there), (here, facts_here) = (read(name) for name in (arguments.there, arguments.here))
     found = lockfiles.first_difference(there, here, facts_there, facts_here)
     if found is None:
@@ -42,6 +39,8 @@ def read(name: str) -> tuple[lockfiles.Lock, lockfiles.Facts]:
     Raises:
         UserError: there is no such folder, revision or experiment, or no dvc.lock in it.
     """
+    import yaml
+
     if Path(name).is_dir():
         texts = [path.read_text() if path.exists() else None for path in _files(Path(name))]
     else:
@@ -73,7 +72,3 @@ def describe(found: lockfiles.Difference) -> str:
 
 def _sides(one: tuple[str, Any, Any]) -> str:
     return "{}: {} -> {}".format(*one)
-
-
-if __name__ == "__main__":
-    stage.run("lockdiff", main)

@@ -1,6 +1,6 @@
 """Push to DVC's remote every run that the run cache has, so that a colleague's `dvc exp run --pull` finds them.
 
-    python src/push.py    does `dvc push --run-cache`, then pushes what that leaves out
+    ./tl push    does `dvc push --run-cache`, then pushes what that leaves out
 
 `dvc push` knows the outputs of the workspace and `dvc exp push` those of an experiment, both without the small files
 that git keeps (`cache: false`). A run of which one file is missing is computed again.
@@ -13,9 +13,6 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
-from transfer_learning import stage
 from transfer_learning.errors import UserError
 
 if TYPE_CHECKING:
@@ -23,10 +20,11 @@ if TYPE_CHECKING:
     from dvc_data.hashfile.hash_info import HashInfo
 
 
-def main() -> None:
-    argparse.ArgumentParser(
-        prog="push", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    ).parse_args()
+def configure(parser: argparse.ArgumentParser) -> None:
+    """It takes no arguments."""
+
+
+def run(arguments: argparse.Namespace) -> None:
     if subprocess.run(["dvc", "push", "--run-cache"], check=False).returncode:
         raise UserError("`dvc push --run-cache` has failed, for the reason above")
     from dvc.repo import Repo
@@ -46,6 +44,8 @@ def main() -> None:
 
 def outputs(repo: Repo, entry: Path) -> set[HashInfo]:
     """What a run in the run cache has put out, in DVC's names; empty unless all of it is in the cache."""
+    import yaml
+
     cache = repo.cache.local
     # asked first: for a folder that is not there DVC would ask the user
     if not all(cache.exists(out["md5"]) for out in yaml.safe_load(entry.read_text())["outs"]):
@@ -53,7 +53,3 @@ def outputs(repo: Repo, entry: Path) -> set[HashInfo]:
     used = repo.stage_cache.get_used_objs([(entry.parent.name, entry.name)])
     names = set().union(*used.values())
     return names if all(cache.exists(name.value) for name in names) else set()
-
-
-if __name__ == "__main__":
-    stage.run("push", main)
