@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +18,7 @@ MARKS = "^(<{7}|>{7}) "  # which git leaves around both sides of a conflict
 def merged() -> str | None:
     """Find files of an unresolved merge: in the index, or committed with git's marks in them."""
     found = revisions.unmerged()
-    # it exits with 1 where nothing is found
-    marked = subprocess.run(["git", "grep", "-lIE", MARKS], capture_output=True, text=True, check=False)
-    found += marked.stdout.splitlines()
+    found += revisions.git("grep", "-lIE", MARKS, codes=(0, 1)).splitlines()  # 1 where nothing is found
     return f"{found[0]} is not: resolve it, `dvc repro`, `git add`" if found else None
 
 
@@ -43,13 +39,12 @@ def lock() -> str | None:
 
     In a clone without data DVC fails at the first stage that it would run, if not at fetch: its inputs are missing.
     """
-    dvc = [sys.executable, "-m", "dvc"]  # git's hooks may run where no environment is on PATH
-    done = subprocess.run([*dvc, "repro", "--dry", "--allow-missing"], capture_output=True, text=True, check=False)
-    stages = re.findall(r"(?:Running stage|failed to reproduce) '(\w+)'", done.stdout + done.stderr)
+    code, printed, errors = revisions.dvc_tried("repro", "--dry", "--allow-missing")
+    stages = re.findall(r"(?:Running stage|failed to reproduce) '(\w+)'", printed + errors)
     if stages:
         return f"{stages[0]} would run again: `dvc repro`, then commit dvc.lock and reports/"
-    if done.returncode:
-        return next(filter(None, done.stderr.splitlines()), "DVC fails")
+    if code:
+        return next(filter(None, errors.splitlines()), "DVC fails")
     locked = settings.read_yaml(Path("dvc.lock"))["stages"]  # git may have merged two, of which DVC says nothing
     written = {out["path"]: out["md5"] for entry in locked.values() for out in entry.get("outs", [])}
     for name, entry in locked.items():

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from transfer_learning import contents, results, revisions
+from transfer_learning import contents, dvc_inside, revisions
 
 if TYPE_CHECKING:
     from transfer_learning.recording import Recorder
@@ -74,7 +74,7 @@ def record_experiment(recorder: Recorder, one: revisions.Experiment) -> list[str
             return [f"{one.name}: not recorded, it has not run to its end"]
         lost = []
         for path in (contents.MODEL, contents.SPLIT):
-            if not results.fetch_output(path, folder, one.commit):
+            if not dvc_inside.fetch(path, folder, one.commit):
                 lost.append(f"{one.name}: without {path}, which DVC has neither here nor in a remote (dvc exp pull?)")
         changed = revisions.code_changed(one.baseline, one.commit)
         return record(recorder, folder, one.name, one.baseline, here=False, changed=changed) + lost

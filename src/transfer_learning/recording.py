@@ -162,7 +162,7 @@ class Recorder(Store):
         """Log the three parts of the photos as datasets; name and digest of the test part, if known."""
         import mlflow.data
         import pandas as pd
-        from mlflow.entities import DatasetInput, InputTag
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
         if not (contents.folder / SPLIT).exists():
             return []
@@ -176,7 +176,7 @@ class Recorder(Store):
             if str(part) not in there:
                 data = mlflow.data.from_pandas(rows, name=contents.experiment, source=_source(source), digest=digest)
                 tags = [InputTag("mlflow.data.context", str(part))]
-                self.client.log_inputs(run.info.run_id, [DatasetInput(data._to_mlflow_entity(), tags)])
+                self.client.log_inputs(run.info.run_id, [DatasetInput(Dataset.from_dictionary(data.to_dict()), tags)])
             if part == "test":
                 test = [contents.experiment, digest]
         return test

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transfer_learning import contents, revisions, workspace
+from transfer_learning import contents, revisions
 from transfer_learning.errors import UserError
 
 
@@ -30,20 +30,3 @@ def read(name: str | None, aside: Path) -> tuple[contents.Contents, revisions.Ex
         raise UserError(f"{name or 'the workspace'} has not run to its end with these settings: `dvc repro` does that")
     label, baseline = (chosen.name, chosen.baseline) if chosen else (revisions.WORKSPACE, revisions.head())
     return contents.read("finetune", "evaluate", folder=folder, name=label, baseline=baseline), chosen
-
-
-def fetch_output(path: Path, folder: Path, commit: str | None) -> bool:
-    """Bring an output of a commit (None: of the workspace's dvc.lock) from DVC's cache or remote into a folder.
-
-    Returns:
-        Whether DVC has it.
-    """
-    from dvc.api import DVCFileSystem
-
-    (folder / path).parent.mkdir(exist_ok=True)
-    try:
-        DVCFileSystem(str(workspace.main_workspace()), rev=commit).get_file(path.as_posix(), str(folder / path))
-    except FileNotFoundError:  # neither in the cache nor in a remote
-        (folder / path).unlink(missing_ok=True)
-        return False
-    return True

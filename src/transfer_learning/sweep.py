@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from transfer_learning import compose, files, revisions, settings, stage
+from transfer_learning import compose, dvc_inside, files, revisions, settings, stage
 from transfer_learning.errors import UserError
 from transfer_learning.workspace import main_workspace
 
@@ -71,7 +70,7 @@ def is_done(trial: Trial) -> bool:
     return any(
         one.name == trial.name
         and revisions.text(one.commit, "reports/test/metrics.json") is not None
-        and subprocess.run(["git", "diff", "--quiet", one.commit, "--", *made_from()], check=False).returncode == 0
+        and not revisions.code_changed(one.commit)
         for one in revisions.experiments(revisions.head())
     )
 
@@ -80,12 +79,6 @@ def may_have_changed(trial: Trial) -> bool:
     """Whether the photos of a trial are none of its settings: DVC must look at a folder or file of one's own again, and
     takes the results of an earlier run where nothing has changed."""
     return trial.values["data"]["kind"] == "folder"
-
-
-def made_from() -> list[str]:
-    """The files of git's that results follow from, as dvc.yaml declares them."""
-    stages = settings.read_yaml(Path("dvc.yaml"))["stages"].values()
-    return ["dvc.yaml", *sorted({dep for stage in stages for dep in stage["deps"] if dep.startswith("src/")})]
 
 
 def forget(trial: Trial) -> None:
@@ -100,7 +93,7 @@ def forget(trial: Trial) -> None:
 
 def queue(trials: list[Trial]) -> None:
     """Put the trials that are not there into DVC's queue."""
-    states = queue_states()
+    states = dvc_inside.queue_states()
     for trial in trials:
         if states.get(trial.name) not in ("Queued", "Running"):
             if states.get(trial.name) == "Failed":
@@ -110,14 +103,6 @@ def queue(trials: list[Trial]) -> None:
             revisions.dvc("exp", "run", "--queue", "--name", trial.name, *changes)
 
 
-def queue_states() -> dict[str, str]:
-    """State of every task in DVC's queue by experiment name: Queued, Running, Success or Failed."""
-    from dvc.repo import Repo
-
-    with Repo() as repo:
-        return {row["name"]: row["status"] for row in reversed(repo.experiments.celery_queue.status()) if row["name"]}
-
-
 def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
     """Start workers and show how far they are until all is done; the trials that failed."""
     started, said, idle = time.monotonic(), "", 0
@@ -125,7 +110,7 @@ def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
     while True:
         try:
             time.sleep(POLL)
-            states = queue_states()
+            states = dvc_inside.queue_states()
         except KeyboardInterrupt:
             revisions.dvc("queue", "stop", "--kill")
             print("\nstopped; run the same sweep again to go on", file=sys.stderr)

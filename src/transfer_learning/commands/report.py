@@ -41,12 +41,12 @@ def run(arguments: argparse.Namespace) -> None:
 
 def split_of(found: contents.Contents, experiment: revisions.Experiment | None, aside: Path) -> Path | None:
     """The split.csv of the results: the workspace's if it is that one, else from DVC; None where it is gone."""
-    from transfer_learning import contents, provenance, results
+    from transfer_learning import contents, dvc_inside, provenance
 
     locked = {path: md5 for path, _, md5, _ in provenance.outputs(found.folder)}
     if contents.SPLIT.exists() and files.digest(contents.SPLIT, "md5") == locked.get(contents.SPLIT.as_posix()):
         return contents.SPLIT
-    there = results.fetch_output(contents.SPLIT, aside, experiment.commit if experiment else None)
+    there = dvc_inside.fetch(contents.SPLIT, aside, experiment.commit if experiment else None)
     return aside / contents.SPLIT if there else None
 
 
