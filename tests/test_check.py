@@ -84,7 +84,10 @@ def test_everything_fits_in_a_clone_without_data(clone: Clone) -> None:
         ),
         (
             lambda clone: (clone.folder / "dvc.lock").unlink(),
-            [f"{LOCK}: fetch would run", "reports/ is of dvc.lock: dvc.lock is missing: `dvc repro`"],
+            [
+                f"{LOCK}: fetch would run",
+                "reports/ is of dvc.lock: the workspace has no dvc.lock: `dvc repro`",
+            ],
         ),
         (large, ["no file in git is over 1 MB: photo.bin has 2.0 MB: large files are for DVC"]),
         (unmerged, ["every merge is resolved: README.md is not: resolve it"]),

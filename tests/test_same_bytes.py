@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import DEMO, Clone
 
-from transfer_learning import environment, lockfiles
+from transfer_learning import environment, lock
 
 ELSEWHERE = {
     "HOME": "/nonexistent", "USER": "somebody", "LOGNAME": "somebody", "TZ": "Asia/Kathmandu", "LC_ALL": "POSIX",
@@ -108,14 +108,14 @@ FACTS = {"fetch": {"cpu": "a"}, "split": {"cpu": "a", "version.numpy": "1"}}
     ],
 )
 def test_first_stage_with_other_bytes_is_named_with_what_differs(
-    facts: lockfiles.Facts, explained: bool, found: list[tuple[str, str, str]] | None
+    facts: lock.Facts, explained: bool, found: list[tuple[str, str, str]] | None
 ) -> None:
     other = LOCK | {"split": LOCK["split"] | {"outs": [{"path": "data/split.csv", "md5": "3"}]}}
-    difference = lockfiles.first_difference(LOCK, other, FACTS, facts)
+    difference = lock.first_difference(lock.State(LOCK, FACTS), lock.State(other, facts))
     assert difference is not None
     assert (difference.stage, difference.outputs, difference.inputs) == ("split", ["data/split.csv"], [])
     assert (difference.is_explained, difference.facts) == (explained, found)
-    assert lockfiles.first_difference(LOCK, LOCK, FACTS, {}) is None
+    assert lock.first_difference(lock.State(LOCK, FACTS), lock.State(LOCK, {})) is None
 
 
 def test_facts_name_threads_and_instruction_sets() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transfer_learning import files, revisions, settings
+from transfer_learning import files, lock, revisions, settings
 from transfer_learning.compose import compose
 
 MEGABYTE = 1_000_000
@@ -34,7 +34,7 @@ def params() -> str | None:
     return f"{min(keys, default='its form')} differs: edit conf/, then `make params`"
 
 
-def lock() -> str | None:
+def locked() -> str | None:
     """Ask DVC what it would run; data that is not here does not count.
 
     In a clone without data DVC fails at the first stage that it would run, if not at fetch: its inputs are missing.
@@ -45,9 +45,9 @@ def lock() -> str | None:
         return f"{stages[0]} would run again: `dvc repro`, then commit dvc.lock and reports/"
     if code:
         return next(filter(None, errors.splitlines()), "DVC fails")
-    locked = settings.read_yaml(Path("dvc.lock"))["stages"]  # git may have merged two, of which DVC says nothing
-    written = {out["path"]: out["md5"] for entry in locked.values() for out in entry.get("outs", [])}
-    for name, entry in locked.items():
+    recorded = lock.read()  # git may have merged two, of which DVC says nothing
+    written = lock.outputs(recorded)
+    for name, entry in recorded.items():
         for read in entry.get("deps", []):
             if written.get(read["path"], read["md5"]) != read["md5"]:
                 return (
@@ -58,11 +58,9 @@ def lock() -> str | None:
 
 def results() -> str | None:
     """Compare every file that stages leave in git with dvc.lock."""
-    if not Path("dvc.lock").exists():
-        return "dvc.lock is missing: `dvc repro`, then commit it"
-    locked = settings.read_yaml(Path("dvc.lock"))["stages"]
+    recorded = lock.read()
     for name, entry in settings.read_yaml(Path("dvc.yaml"))["stages"].items():
-        digests = {out["path"]: out["md5"] for out in locked.get(name, {}).get("outs", [])}
+        digests = lock.outputs({name: recorded.get(name, {})})
         for path in kept_in_git(entry):
             if not Path(path).exists() or files.digest(Path(path), "md5") != digests.get(path):
                 return f"{path} is not what {name} wrote: `dvc repro`, then commit dvc.lock and reports/ together"
@@ -87,7 +85,7 @@ def sizes() -> str | None:
 CHECKS: dict[str, Callable[[], str | None]] = {
     "every merge is resolved": merged,
     "params.yaml is the composition of conf/": params,
-    "dvc.lock is of this code and these settings": lock,
+    "dvc.lock is of this code and these settings": locked,
     "reports/ is of dvc.lock": results,
     "no file in git is over 1 MB": sizes,
 }

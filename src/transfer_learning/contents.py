@@ -10,9 +10,8 @@ import csv
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from transfer_learning import caveats, files, settings
+from transfer_learning import caveats, files, lock, settings
 
 CURVES = {
     "loss": "loss/train",
@@ -69,7 +68,7 @@ def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str
         "mlflow.source.git.commit": baseline,
     }
     found = Contents(stage, folder, name, baseline, params, tags)
-    outputs = locked(folder)
+    outputs = lock.outputs(lock.read(folder)) if (folder / lock.FILE).exists() else {}  # none before the first run ends
     if "data/raw" in outputs:
         tags["data_md5"] = outputs["data/raw"]
     if upto is None:
@@ -114,31 +113,3 @@ def _add_results(found: Contents) -> None:
 def _history(path: Path) -> list[dict[str, float]]:
     with open(path, newline="") as file:
         return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
-
-
-def locked(folder: Path) -> dict[str, str]:
-    """md5 of every output in dvc.lock, by path."""
-    if not (folder / "dvc.lock").exists():
-        return {}
-    stages: dict[str, Any] = settings.read_yaml(folder / "dvc.lock").get("stages", {})
-    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
-
-
-def fits_lock(folder: Path) -> bool:
-    """Whether the results in the folder are those of its settings, as dvc.lock has them: evaluate ran last."""
-    if not (folder / "dvc.lock").exists():
-        return False
-    stages: dict[str, Any] = settings.read_yaml(folder / "dvc.lock").get("stages", {})
-    if not set(HISTORIES) | {"evaluate"} <= set(stages):
-        return False
-    values = settings.read_yaml(folder / "params.yaml")
-    for stage in stages.values():
-        for path, value in stage.get("params", {}).get("params.yaml", {}).items():
-            here: Any = values
-            for part in path.split("."):
-                here = here.get(part) if isinstance(here, dict) else None
-            if here != value:
-                return False
-    outs = [out for name in (*HISTORIES, "evaluate") for out in stages[name]["outs"] if "reports/" in out["path"]]
-    small = {folder / out["path"]: out["md5"] for out in outs}
-    return all(path.exists() and files.digest(path, "md5") == digest for path, digest in small.items())

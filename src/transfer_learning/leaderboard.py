@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from transfer_learning import contents, figures, revisions, settings, stage
+from transfer_learning import figures, lock, revisions, settings, stage
 from transfer_learning.errors import UserError
 from transfer_learning.evaluation import wilson_interval
 
@@ -127,7 +127,10 @@ def _photos(rev: str) -> str | None:
         folder = Path() if rev == revisions.WORKSPACE else Path(aside)
         if rev != revisions.WORKSPACE:
             revisions.export(rev, folder, "params.yaml", "dvc.lock", "reports")
-        return contents.locked(folder).get("data/raw", "") if contents.fits_lock(folder) else None
+        try:
+            return lock.outputs(lock.read(folder)).get("data/raw", "") if lock.fits(folder) else None
+        except UserError:  # a broken dvc.lock of another commit, or no settings: it has no results to show
+            return None
 
 
 def varying(trials: Sequence[Trial]) -> list[str]:

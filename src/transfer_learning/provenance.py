@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from transfer_learning import environment, revisions, settings
+from transfer_learning import environment, lock, revisions
 from transfer_learning.contents import Contents
 from transfer_learning.workspace import STAGES
 
@@ -39,7 +39,7 @@ def commit(experiment: revisions.Experiment | None) -> Commit:
 
 def outputs(folder: Path) -> list[tuple[str, str, str, str]]:
     """What dvc.lock says of every output, in the order of the DAG: path, stage, md5, size in bytes."""
-    stages = settings.read_yaml(folder / "dvc.lock")["stages"]
+    stages = lock.read(folder)
     order = [*STAGES, *sorted(set(stages) - set(STAGES))]
     return [
         (out["path"], name, out["md5"], f"{out['size']:,}" if "size" in out else "")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from transfer_learning import contents, dvc_inside, revisions
+from transfer_learning import contents, dvc_inside, lock, revisions
+from transfer_learning.errors import UserError
 
 if TYPE_CHECKING:
     from transfer_learning.recording import Recorder
@@ -70,8 +71,11 @@ def record_experiment(recorder: Recorder, one: revisions.Experiment) -> list[str
     with tempfile.TemporaryDirectory() as aside:
         folder = Path(aside)
         revisions.export(one.commit, folder, "params.yaml", "dvc.yaml", "dvc.lock", "reports", "src")
-        if not contents.fits_lock(folder):
-            return [f"{one.name}: not recorded, it has not run to its end"]
+        try:
+            if not lock.fits(folder, one.name):
+                return [f"{one.name}: not recorded, it has not run to its end"]
+        except UserError as error:  # of one experiment: the others are recorded
+            return [f"{one.name}: not recorded, {error}"]
         lost = []
         for path in (contents.MODEL, contents.SPLIT):
             if not dvc_inside.fetch(path, folder, one.commit):
@@ -82,7 +86,7 @@ def record_experiment(recorder: Recorder, one: revisions.Experiment) -> list[str
 
 def record_workspace(recorder: Recorder, experiments: list[revisions.Experiment]) -> list[str]:
     """Record the workspace, unless it holds one of the experiments."""
-    if not contents.fits_lock(Path()):
+    if not lock.fits(Path()):
         return ["workspace: not recorded, its results are not those of params.yaml: `dvc repro` first"]
     if revisions.in_workspace(experiments):
         return []

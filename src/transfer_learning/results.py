@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transfer_learning import contents, revisions
+from transfer_learning import contents, lock, revisions
 from transfer_learning.errors import UserError
 
 
@@ -26,7 +26,7 @@ def read(name: str | None, aside: Path) -> tuple[contents.Contents, revisions.Ex
     if chosen:
         revisions.export(chosen.commit, aside, "params.yaml", "dvc.yaml", "dvc.lock", "reports")
         folder = aside
-    if not contents.fits_lock(folder):
+    if not lock.fits(folder, name or "the workspace"):
         raise UserError(f"{name or 'the workspace'} has not run to its end with these settings: `dvc repro` does that")
     label, baseline = (chosen.name, chosen.baseline) if chosen else (revisions.WORKSPACE, revisions.head())
     return contents.read("finetune", "evaluate", folder=folder, name=label, baseline=baseline), chosen

@@ -79,4 +79,4 @@ def export(name: str, folder: Path, *, merge_base: bool = False) -> comparison.S
         commit = revisions.merge_base(commit)
     revisions.export(commit, folder, *comparison.FILES)
     label = commit[:7] if commit.startswith(name) else f"{name} ({commit[:7]})"
-    return comparison.read(folder, label)
+    return comparison.read(folder, label, commit)

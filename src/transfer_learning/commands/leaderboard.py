@@ -31,17 +31,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     import json
 
-    from transfer_learning import contents, files, leaderboard, leaderboard_figure, revisions, settings
+    from transfer_learning import files, leaderboard, leaderboard_figure, lock, revisions, settings
 
     table, figure = arguments.out, arguments.out.with_suffix(".png")
     if table.suffix != ".md":
         raise UserError(f"--out {table}: name a .md file; the figure is put beside it")
     parts = ["validation"] if arguments.validation else list(leaderboard.PARTS)
+    recorded = lock.outputs(lock.read())
     shown = json.loads(revisions.dvc("exp", "show", "--json", *(["--all-commits"] if arguments.all else [])))
     trials, left_out = leaderboard.read(shown, arguments.names)
     if left_out:
         print(f"without {left_out} that have not run to their end with their settings")
-    data, photos = str(settings.flat()["data.name"]), contents.locked(Path()).get("data/raw", "")
+    data, photos = str(settings.flat()["data.name"]), recorded.get("data/raw", "")
     chosen = [trial for trial in trials if (trial.settings["data.name"], trial.photos) == (data, photos)]
     if len(chosen) < len(trials):
         print(f"without {len(trials) - len(chosen)} experiments on other photos than those of the workspace")

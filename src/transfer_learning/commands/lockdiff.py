@@ -14,8 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from transfer_learning import environment, lockfiles, revisions
-from transfer_learning.errors import UserError
+from transfer_learning import lock, revisions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,43 +23,31 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    (there, facts_there), (here, facts_here) = (read(name) for name in (arguments.there, arguments.here))
-    found = lockfiles.first_difference(there, here, facts_there, facts_here)
+    there, here = state(arguments.there), state(arguments.here)
+    found = lock.first_difference(there, here)
     if found is None:
-        print(f"the same: all {len(here)} stages of {arguments.there} and {arguments.here} have the same bytes")
+        print(f"the same: all {len(here.stages)} stages of {arguments.there} and {arguments.here} have the same bytes")
         return
     print(describe(found))
     sys.exit(1)
 
 
-def read(name: str) -> tuple[lockfiles.Lock, lockfiles.Facts]:
-    """Stages of a dvc.lock, and the facts recorded with it.
+def state(name: str) -> lock.State:
+    """What is recorded of a folder, revision or experiment.
 
     Raises:
-        UserError: there is no such folder, revision or experiment, or no dvc.lock in it.
+        UserError: there is no such one, or its dvc.lock is missing or broken.
     """
-    import yaml
-
-    if Path(name).is_dir():
-        texts = [path.read_text() if path.exists() else None for path in _files(Path(name))]
-    else:
-        commit = revisions.commit(name)
-        texts = [revisions.text(commit, path.as_posix()) for path in _files(Path())]
-    if texts[0] is None:
-        raise UserError(f"{name} has no dvc.lock")
-    return yaml.safe_load(texts[0])["stages"], environment.parse(texts[1] or "{}")
+    source = Path(name) if Path(name).is_dir() else revisions.commit(name)
+    return lock.state_of(source, "the workspace" if name == "." else name)
 
 
-def _files(folder: Path) -> tuple[Path, Path]:
-    return folder / "dvc.lock", folder / environment.FILE
-
-
-def describe(found: lockfiles.Difference) -> str:
+def describe(found: lock.Difference) -> str:
     """The difference in a few lines."""
     what = "with other bytes" if found.outputs else "that differs, and every output is the same"
     lines = [f"{found.stage} is the first stage {what}"]
     lines += [f"  output   {path}" for path in found.outputs]
-    lines += [f"  input    {path}" for path in found.inputs]
+    lines += [f"  input    {path}" for path in found.inputs_by_file]
     lines += [f"  setting  {_sides(one)}" for one in found.settings]
     lines += [f"  machine  {_sides(one)}" for one in found.facts or []]
     if found.facts is None:

@@ -41,9 +41,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 def split_of(found: contents.Contents, experiment: revisions.Experiment | None, aside: Path) -> Path | None:
     """The split.csv of the results: the workspace's if it is that one, else from DVC; None where it is gone."""
-    from transfer_learning import contents, dvc_inside, provenance
+    from transfer_learning import contents, dvc_inside, lock
 
-    locked = {path: md5 for path, _, md5, _ in provenance.outputs(found.folder)}
+    locked = lock.outputs(lock.read(found.folder))
     if contents.SPLIT.exists() and files.digest(contents.SPLIT, "md5") == locked.get(contents.SPLIT.as_posix()):
         return contents.SPLIT
     there = dvc_inside.fetch(contents.SPLIT, aside, experiment.commit if experiment else None)
