@@ -52,7 +52,6 @@ def fetch(path: Path, folder: Path, commit: str | None) -> bool:
         UserError: the remote cannot be used.
     """
     from dvc.api import DVCFileSystem
-    from dvc.exceptions import DvcException
 
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +60,7 @@ def fetch(path: Path, folder: Path, commit: str | None) -> bool:
     except FileNotFoundError:  # neither in the cache nor in a remote
         target.unlink(missing_ok=True)
         return False
-    except (DvcException, OSError) as error:
+    except Exception as error:  # whatever the driver of a remote raises: there are a dozen kinds
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
         raise UserError(f"DVC cannot bring {path}: {' '.join(str(error).split())[:300]}") from None

@@ -42,7 +42,7 @@ def parse(text: str | None, where: str) -> Stages:
     except (OSError, YAMLError, TypeError, KeyError, AttributeError):
         whole = False
     if not whole:
-        raise UserError(f"{FILE} of {where} cannot be read: `git checkout {FILE}` or `dvc repro` brings a whole one")
+        raise UserError(f"{FILE} of {where} cannot be read: `git checkout` a whole one, or name another revision")
     return dict(stages)
 
 

@@ -80,7 +80,9 @@ def faults() -> Iterator[None]:
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
-        text = _PASSWORD.sub("//", " ".join(str(error).split()))[:300] or type(error).__name__
+        text = (
+            _PASSWORD.sub("//", " ".join(str(error).split()))[:400] or type(error).__name__
+        )  # the cause is at its end
         if "out-of-date database schema" in text or "Can't locate revision" in text:
             text = (
                 f"it was written by another version of MLflow than {version('mlflow')}: `mlflow db upgrade` brings an "
