@@ -14,7 +14,7 @@ import yaml
 from conftest import DEMO, Clone
 from stores import runs, store_of
 
-from transfer_learning import contents, evaluation, provenance, report
+from transfer_learning import evaluation, provenance, report, results
 
 VOID = {"br", "col", "hr", "img", "input", "link", "meta"}
 SOURCE = provenance.Commit("0" * 40, "2026-01-02T03:04:05+00:00", "a <message> & more", [])
@@ -159,7 +159,7 @@ def folder(demo_clone: Clone, tmp_path: Path) -> Path:
 
 
 def rendered(folder: Path) -> Page:
-    found = contents.read("finetune", "evaluate", folder=folder, name="<i>name</i>", baseline="1" * 40)
+    found = results.Results(folder, "<i>name</i>", "1" * 40)
     page = Page(report.render(found, SOURCE, folder / "data/split.csv"))
     page.needs_nothing_else()
     return page

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from transfer_learning import contents, environment, gate, lock, schema, settings
+from transfer_learning import environment, gate, lock, results, schema, settings
 from transfer_learning.errors import UserError
 
 PHASES = ("frozen", "finetune", "test")
@@ -105,7 +105,7 @@ def read(folder: Path, label: str, commit: str | None = None) -> State:
     Raises:
         UserError: files are missing or unreadable; says which and what to do.
     """
-    for path in ("params.yaml", "dvc.lock", PREDICTIONS, *contents.HISTORIES.values()):
+    for path in ("params.yaml", "dvc.lock", PREDICTIONS, *results.HISTORIES.values()):
         if not (folder / path).exists():
             raise UserError(
                 f"{label} has no {path}: it has no results yet, or another layout; choose a later revision, or run "

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import confusion_matrix
 
-from transfer_learning import contents, figures, files, gate, photos, result_figures
+from transfer_learning import figures, files, gate, photos, result_figures, results
 from transfer_learning.comparison import FINE, REGRESSION, Comparison, Metric
 from transfer_learning.lock import Difference
 
@@ -150,7 +150,7 @@ def _draw_curves(path: Path, found: Comparison) -> None:
     """Both histories over each other, the base dashed."""
     with figures.drawing(path, nrows=2, figsize=(8, 7.5), sharex=True) as (figure, axes):
         for state, style in ((found.base, "--"), (found.new, "-")):
-            history = pd.concat([pd.read_csv(state.folder / name) for name in contents.HISTORIES.values()])
+            history = pd.concat([pd.read_csv(state.folder / name) for name in results.HISTORIES.values()])
             history = history[history["epoch"] > 0]
             for axis, name in zip(axes, ("accuracy", "loss"), strict=True):
                 for column, colour, part in (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transfer_learning import environment, lock, revisions
-from transfer_learning.contents import Contents
+from transfer_learning.results import Results
 from transfer_learning.workspace import STAGES
 
 VERSION = "version."  # begins the facts of the environment that are versions of packages
@@ -66,7 +66,7 @@ def machine(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]
     return [(name.replace("_", " "), value) for name, value in rows if not name.startswith(VERSION)], versions
 
 
-def commands(found: Contents, source: Commit) -> list[tuple[str, str]]:
+def commands(found: Results, source: Commit) -> list[tuple[str, str]]:
     """Commands that compute the results again and compare them, each with what it is for."""
     lines = [(f"git checkout {source.id}", "code and settings")]
     if found.name != revisions.WORKSPACE:

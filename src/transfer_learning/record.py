@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from transfer_learning import contents, dvc_inside, lock, revisions
+from transfer_learning import contents, dvc_inside, lock, results, revisions
 from transfer_learning.errors import UserError
 
 if TYPE_CHECKING:
@@ -77,9 +77,13 @@ def record_experiment(recorder: Recorder, one: revisions.Experiment) -> list[str
         except UserError as error:  # of one experiment: the others are recorded
             return [f"{one.name}: not recorded, {error}"]
         lost = []
-        for path in (contents.MODEL, contents.SPLIT):
-            if not dvc_inside.fetch(path, folder, one.commit):
-                lost.append(f"{one.name}: without {path}, which DVC has neither here nor in a remote (dvc exp pull?)")
+        for path in (results.MODEL, results.SPLIT):
+            try:
+                if not dvc_inside.fetch(path, folder, one.commit):
+                    lacking = f"without {path}, which DVC has neither here nor in a remote (dvc exp pull?)"
+                    lost.append(f"{one.name}: {lacking}")
+            except UserError as error:  # the run is recorded all the same
+                lost.append(f"{one.name}: {error}")
         changed = revisions.code_changed(one.baseline, one.commit)
         return record(recorder, folder, one.name, one.baseline, here=False, changed=changed) + lost
 
@@ -92,7 +96,7 @@ def record_workspace(recorder: Recorder, experiments: list[revisions.Experiment]
         return []
     name, baseline = revisions.WORKSPACE, revisions.head()
     lines = record(recorder, Path(), name, baseline, here=False, changed=revisions.code_changed(baseline))
-    missing = [path for path in (contents.MODEL, contents.SPLIT) if not path.exists()]
+    missing = [path for path in (results.MODEL, results.SPLIT) if not path.exists()]
     return lines + [f"workspace: without {path}, which is not here: `dvc checkout` or `dvc pull`" for path in missing]
 
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import transfer_learning
 from transfer_learning import revisions
-from transfer_learning.contents import MODEL, SPLIT, Contents, Point
+from transfer_learning.contents import Contents, Point
+from transfer_learning.results import MODEL, SPLIT
 from transfer_learning.store import VIEW_TAG, Store, faults, is_local, one_at_a_time, uri
 from transfer_learning.workspace import main_workspace
 

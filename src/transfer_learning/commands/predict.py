@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import contents, runtime
+    from transfer_learning import results, runtime
 
     paths = list(_expand(arguments.photos))
     overlays = None
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     runtime.setup(seed=0, threads=0)  # as evaluate does: the same photo, the same number
     from transfer_learning.predictor import Predictor
 
-    model = arguments.model or str(contents.MODEL)
+    model = arguments.model or str(results.MODEL)
     predictor = Predictor(Path(model) if Path(model).suffix or "/" in model else registered(model))
     rows: list[dict[str, object]] = []
     problems = 0

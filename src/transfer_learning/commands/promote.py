@@ -31,12 +31,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import recording, results, settings, store
+    from transfer_learning import contents, recording, results, settings, store
 
     limits = settings.check(settings.read_yaml(Path("params.yaml"))).gate
     recorder = recording.Recorder()
     with tempfile.TemporaryDirectory() as aside:
-        found, _ = results.read(arguments.name, Path(aside))
+        found = contents.of(results.read(arguments.name, Path(aside))[0])
         run, model = stored(recorder, found)
         with store.one_at_a_time():
             promoted = promote(recorder, found, run, model, limits, force=arguments.force)

@@ -18,7 +18,7 @@ from transfer_learning import files, revisions
 from transfer_learning.errors import UserError
 
 if TYPE_CHECKING:
-    from transfer_learning import contents
+    from transfer_learning import results
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,15 +39,19 @@ def run(arguments: argparse.Namespace) -> None:
         log(found, html)
 
 
-def split_of(found: contents.Contents, experiment: revisions.Experiment | None, aside: Path) -> Path | None:
+def split_of(found: results.Results, experiment: revisions.Experiment | None, aside: Path) -> Path | None:
     """The split.csv of the results: the workspace's if it is that one, else from DVC; None where it is gone."""
-    from transfer_learning import contents, dvc_inside, lock
+    from transfer_learning import dvc_inside, lock, results
 
     locked = lock.outputs(lock.read(found.folder))
-    if contents.SPLIT.exists() and files.digest(contents.SPLIT, "md5") == locked.get(contents.SPLIT.as_posix()):
-        return contents.SPLIT
-    there = dvc_inside.fetch(contents.SPLIT, aside, experiment.commit if experiment else None)
-    return aside / contents.SPLIT if there else None
+    if results.SPLIT.exists() and files.digest(results.SPLIT, "md5") == locked.get(results.SPLIT.as_posix()):
+        return results.SPLIT
+    try:
+        there = dvc_inside.fetch(results.SPLIT, aside, experiment.commit if experiment else None)
+    except UserError as error:  # it is for one table
+        print(f"warning: without the numbers of photos: {error}", file=sys.stderr)
+        return None
+    return aside / results.SPLIT if there else None
 
 
 def write(html: str, out: Path) -> None:
@@ -66,12 +70,12 @@ def write(html: str, out: Path) -> None:
         raise UserError(f"--out {out} cannot be written: {error.strerror}") from None
 
 
-def log(found: contents.Contents, html: str) -> None:
+def log(found: results.Results, html: str) -> None:
     """Put the report into the run of its experiment; where that cannot be, say so in one line and go on."""
-    from transfer_learning import recording
+    from transfer_learning import contents, recording
 
     try:
-        if recording.Recorder().log_report(found, html):
+        if recording.Recorder().log_report(contents.of(found), html):
             return
         again = "./tl record" + (f" {found.name}" if found.name != revisions.WORKSPACE else "")
         problem = f"the MLflow store lacks the run of {found.name}: `{again}` adds it, then the report can be added"
