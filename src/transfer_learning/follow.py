@@ -71,15 +71,16 @@ class Follow:
                 self.error = None
             except Exception as error:  # whatever it is: no record is worth a training
                 recorder = None
+                text = str(error) if isinstance(error, UserError) else f"recording into MLflow: {error!r}"
                 if self.error is None:
-                    say(error if isinstance(error, UserError) else f"recording into MLflow: {error!r}")
-                self.error = str(error)
+                    say(text)
+                self.error = text
             if status != "RUNNING" and self.error is None:
                 self.stored.set()
                 return
 
 
-def say(error: object) -> None:
+def say(error: str) -> None:
     """One line for a store that does not answer."""
     lasting = "training goes on, `./tl record` adds what is missing at the end"
     print(f"warning: {error}; {lasting}", file=sys.stderr, flush=True)
