@@ -80,15 +80,13 @@ def faults() -> Iterator[None]:
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
-        text = (
-            _PASSWORD.sub("//", " ".join(str(error).split()))[:400] or type(error).__name__
-        )  # the cause is at its end
+        text = _PASSWORD.sub("//", " ".join(str(error).split())) or type(error).__name__
         if "out-of-date database schema" in text or "Can't locate revision" in text:
             text = (
                 f"it was written by another version of MLflow than {version('mlflow')}: `mlflow db upgrade` brings an "
                 "older one up to date, a newer one needs that MLflow"
             )
-        raise UserError(f"MLflow store {shown()}: {text}") from None
+        raise UserError(f"MLflow store {shown()}: {text[:400]}") from None  # MLflow says the cause at the end of 350
 
 
 class _Client:
