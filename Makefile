@@ -1,21 +1,15 @@
-# Every target makes the environment in .venv when it is missing or older than the lock, and puts it on PATH: DVC starts
-# stages with the `python`, and its queue workers with the `dvc`, that it finds there.
+# What sets up, checks and runs in CI; everything else is a command of ./tl. Every target makes the environment in .venv
+# when it is missing or older than the lock, and puts it on PATH: DVC starts stages with the `python` that it finds there.
 SHELL := /bin/bash
 PYTHON ?= python3
-ifeq ($(origin PATH),command line)  # make new-data PATH=...: the folder of photos, not where programs are
-DATA := $(PATH)
-override PATH := $(shell getconf PATH)
-endif
-override PATH := $(CURDIR)/.venv/bin:$(PATH)
-export PATH
-export DATA
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 ENVIRONMENT := .venv/.from-lock
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-full bench lint format demo new-data ui sweep leaderboard compare report check reproduce push record promote params lock audit clean
+.PHONY: help repro test test-full bench lint format demo ui compare check reproduce params lock audit clean environment
 
-help:  ## list the targets
+help:  ## list the targets; ./tl --help lists the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 $(ENVIRONMENT): requirements.lock
@@ -25,9 +19,11 @@ $(ENVIRONMENT): requirements.lock
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@touch $@
 
+environment: $(ENVIRONMENT)  ## make .venv from requirements.lock; everything else does so when it is missing
+
 repro: $(ENVIRONMENT)  ## run what has changed of the experiment, then show its results
 	@dvc repro
-	@python src/summary.py
+	@python src/cli.py summary
 
 test: $(ENVIRONMENT) lint  ## lint, types, tests
 	@python -m pytest
@@ -50,48 +46,27 @@ format: $(ENVIRONMENT)  ## let ruff format the code
 demo: $(ENVIRONMENT)  ## the whole DAG on drawn pictures, no download; leaves the workspace as it was
 	@echo "demo: the six stages on drawn pictures, as an experiment in a temporary directory"
 	@dvc exp run --temp --force --name demo -S +experiment=demo
-	@python src/summary.py demo
+	@python src/cli.py summary demo
 	@dvc exp remove --quiet demo
 	@echo "This proves that the plumbing works here; it says nothing about accuracy on photos. Next: make repro"
 
-new-data: $(ENVIRONMENT)  ## look at photos of your own and propose settings: DATA=/folder/of/photos
-	@python src/new_data.py "$${DATA:?is not set: make new-data DATA=/folder/of/photos}"
-
 ui: $(ENVIRONMENT)  ## MLflow UI on 127.0.0.1 with every experiment in it
-	@python src/record.py && python src/ui.py
-
-sweep: $(ENVIRONMENT)  ## run a recipe of conf/sweep: NAME=fine_tune_at, JOBS=1
-	@python src/sweep.py $(NAME) --jobs $(or $(JOBS),1)
-
-leaderboard: $(ENVIRONMENT)  ## compare experiments in reports/leaderboard.md and .png: ALL=1 for those of every commit, VALIDATION=1 without test results
-	@python src/leaderboard.py $(if $(ALL),--all) $(if $(VALIDATION),--validation)
+	@python src/cli.py ui
 
 compare: $(ENVIRONMENT)  ## compare with a revision, BASE=main, into compare/: MERGE_BASE=1 for where HEAD left it
-	@python src/compare.py "$${BASE:-main}" $(if $(MERGE_BASE),--merge-base)
-
-report: $(ENVIRONMENT)  ## write results, figures, settings and provenance into one file, report.html: NAME=experiment, OUT=file
-	@python src/report.py $(NAME) $(if $(OUT),--out "$(OUT)")
+	@python src/cli.py compare "$${BASE:-main}" $(if $(MERGE_BASE),--merge-base)
 
 check: $(ENVIRONMENT)  ## what CI and pre-commit guard: params.yaml, dvc.lock and reports/ fit each other, no large files
-	@python src/check.py
+	@python src/cli.py check
 
 reproduce: $(ENVIRONMENT)  ## compute everything anew and compare it with what is committed
 	@if [ -n "$$(dvc remote list)" ]; then dvc pull fetch || echo "inputs: from the mirror folder or their URL instead"; fi
 	@dvc repro fetch
 	@dvc repro --force --downstream split
-	@python src/compare.py HEAD --reproduced
-
-push: $(ENVIRONMENT)  ## push data, models and every earlier run to DVC's remote
-	@python src/push.py
-
-record: $(ENVIRONMENT)  ## add to the MLflow store what DVC has and it lacks; NAMES="a b" for certain experiments
-	@python src/record.py $(NAMES)
-
-promote: $(ENVIRONMENT)  ## make a model the champion of MLflow's registry, unless it is worse: NAME=experiment
-	@python src/promote.py $(NAME)
+	@python src/cli.py compare HEAD --reproduced
 
 params: $(ENVIRONMENT)  ## write params.yaml anew from conf/
-	@python src/params.py
+	@python src/cli.py params
 
 lock: $(ENVIRONMENT)  ## resolve requirements.lock anew from pyproject.toml, for all supported Pythons
 	@python -m pip install --quiet uv

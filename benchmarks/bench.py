@@ -64,7 +64,7 @@ class Bench:
 
     def prepare(self, seed: int) -> Measured:
         """Fetch and split for a seed, and lay the photos out for the plain script; what fetch and split took."""
-        self.run("python", "src/params.py", "params.yaml", f"seed={seed}", *self.overrides)
+        self.run("python", "src/cli.py", "params", f"seed={seed}", *self.overrides)
         took = self.run("dvc", "repro", "split")
         shutil.rmtree(self.photos, ignore_errors=True)
         for path, label, part in pd.read_csv(self.clone / "data/split.csv", dtype=str).itertuples(index=False):

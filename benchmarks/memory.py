@@ -39,7 +39,7 @@ def main() -> None:
             settings = [
                 "+experiment=demo", f"data.photos_per_class={number}", "finetune.epochs=2", "split.test_fraction=0.5",
             ]  # fmt: skip
-            compose = ["src/params.py", "params.yaml", *settings]
+            compose = ["src/cli.py", "params", *settings]
             for command in (compose, ["src/fetch.py"], ["src/split.py"]):
                 subprocess.run([sys.executable, *command], cwd=clone, env=ENVIRONMENT, check=True, capture_output=True)
             for stage in STAGES:

@@ -49,7 +49,7 @@ def demo(clone: Path) -> Path:
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     run(clone, "git", "config", "user.name", "benchmark")
     run(clone, "git", "config", "user.email", "benchmark@example.com")
-    run(clone, "python", "src/params.py", "params.yaml", "+experiment=demo")
+    run(clone, "python", "src/cli.py", "params", "+experiment=demo")
     run(clone, "dvc", "repro")
     run(clone, "git", "commit", "--quiet", "--all", "--message", "demo")
     return clone

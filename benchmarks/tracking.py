@@ -75,7 +75,7 @@ def recorder(copy: Path) -> dict[str, float]:
     """Record the stage's history, an epoch a second: CPU seconds, and those that the stage would wait at its end."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(
-        [sys.executable, "src/follow.py", "finetune"], cwd=copy, stdin=subprocess.PIPE, text=True
+        [sys.executable, "src/cli.py", "follow", "finetune"], cwd=copy, stdin=subprocess.PIPE, text=True
     )
     assert process.stdin
     with open(copy / "reports/finetune/history.csv", newline="") as file:

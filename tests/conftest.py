@@ -102,6 +102,20 @@ class Clone:
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait(30)
 
+    def give_environment(self) -> None:
+        """Let this environment be the clone's .venv, as make would have made it, and not be on PATH.
+
+        Of links, one for each part: what clears .venv leaves what they lead to.
+        """
+        ours, theirs = Path(sys.executable).parent.parent, self.folder / ".venv"
+        theirs.mkdir()
+        for part in ours.iterdir():
+            if part.name != ".from-lock":
+                (theirs / part.name).symlink_to(part)
+        (theirs / ".from-lock").touch()
+        entries = self.environment["PATH"].split(os.pathsep)
+        self.environment["PATH"] = os.pathsep.join(entry for entry in entries if Path(entry) != ours / "bin")
+
     def stages_run(self, output: str) -> list[str]:
         """The stages that DVC says it ran, in order."""
         return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
@@ -123,7 +137,7 @@ def demo_clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     All tests share it and leave its workspace as it is: one that changes something takes a copy.
     """
     clone = Clone(tmp_path_factory.mktemp("a clone") / "with space")
-    clone.run("python", "src/params.py", "params.yaml", "+experiment=demo")
+    clone.run("python", "src/cli.py", "params", "+experiment=demo")
     clone.first_output = clone.run("dvc", "repro")  # type: ignore[attr-defined]
     clone.commit("demo")
     return clone

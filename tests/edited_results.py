@@ -76,6 +76,6 @@ def base(clone: Clone, number: int) -> None:
 
 def compared(clone: Clone, *arguments: str, code: int) -> tuple[str, dict[str, Any], str]:
     """Run the comparison; what it prints, compare.json and compare.md."""
-    printed = clone.run("python", "src/compare.py", *(arguments or ("main",)), code=code)
+    printed = clone.run("python", "src/cli.py", "compare", *(arguments or ("main",)), code=code)
     folder = clone.folder / "compare"
     return printed, json.loads((folder / "compare.json").read_text()), (folder / "compare.md").read_text()

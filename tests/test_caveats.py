@@ -30,7 +30,7 @@ def test_few_photos_and_one_class_for_all_are_caveats(predicted: str, found: lis
 
 def test_caveats_are_in_the_table_and_a_tag_of_the_run(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path)
-    assert "warning" not in clone.run("python", "src/summary.py")
+    assert "warning" not in clone.run("python", "src/cli.py", "summary")
     path = clone.folder / "reports/test/predictions.csv"
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))[:5]
@@ -38,7 +38,7 @@ def test_caveats_are_in_the_table_and_a_tag_of_the_run(demo_clone: Clone, tmp_pa
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(row | {"predicted": rows[0]["label"]} for row in rows)
-    said = clone.run("python", "src/summary.py")
+    said = clone.run("python", "src/cli.py", "summary")
     assert "warning: only 5 test photos" in said
     assert f"warning: all 5 test photos are predicted as {rows[0]['label']}" in said
     held = contents.read("finetune", "evaluate", folder=clone.folder, name="workspace", baseline="0" * 40)

@@ -50,7 +50,7 @@ def committed_unmerged(clone: Clone) -> None:
 
 
 def test_everything_fits_in_a_clone_without_data(clone: Clone) -> None:
-    lines = clone.run("python", "src/check.py").splitlines()
+    lines = clone.run("python", "src/cli.py", "check").splitlines()
     assert len(lines) == 5
     assert all(line.startswith("ok     ") for line in lines), lines
 
@@ -84,7 +84,10 @@ def test_everything_fits_in_a_clone_without_data(clone: Clone) -> None:
         ),
         (
             lambda clone: (clone.folder / "dvc.lock").unlink(),
-            [f"{LOCK}: fetch would run", "reports/ is of dvc.lock: dvc.lock is missing: `dvc repro`"],
+            [
+                f"{LOCK}: fetch would run",
+                "reports/ is of dvc.lock: the workspace has no dvc.lock: `dvc repro`",
+            ],
         ),
         (large, ["no file in git is over 1 MB: photo.bin has 2.0 MB: large files are for DVC"]),
         (unmerged, ["every merge is resolved: README.md is not: resolve it"]),
@@ -96,7 +99,7 @@ def test_a_fault_is_named_with_the_remedy_and_nothing_else_is(
     clone: Clone, change: Callable[[Clone], None], wrong: list[str]
 ) -> None:
     change(clone)
-    lines = clone.run("python", "src/check.py", code=1).splitlines()
+    lines = clone.run("python", "src/cli.py", "check", code=1).splitlines()
     assert len(lines) == 5
     said = [line for line in lines if not line.startswith("ok     ")]
     assert len(said) == len(wrong), said
@@ -114,12 +117,12 @@ def test_a_merge_of_two_results_into_one_dvc_lock_is_found(
     locked = yaml.safe_load((clone.folder / "dvc.lock").read_text())["stages"]
     (digest,) = (out["md5"] for out in locked["split"]["outs"])
     edit(clone, "dvc.lock", lambda text: text.replace(digest, "0a" * 16, 1))  # the output, not yet its readers
-    assert f"wrong  {LOCK}: featurize {said}" in clone.run("python", "src/check.py", code=1)
+    assert f"wrong  {LOCK}: featurize {said}" in clone.run("python", "src/cli.py", "check", code=1)
 
 
 def test_settings_that_cannot_be_read_do_not_hide_the_other_checks(clone: Clone) -> None:
     (clone.folder / "params.yaml").write_text("- 1\n")
     (clone.folder / "reports/test/metrics.json").unlink()
-    printed = clone.run("python", "src/check.py", code=1)
+    printed = clone.run("python", "src/cli.py", "check", code=1)
     assert "Traceback" not in printed
     assert "wrong  reports/ is of dvc.lock" in printed

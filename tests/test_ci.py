@@ -91,7 +91,7 @@ def test_hooks_pass_in_a_clean_clone_and_stop_a_commit_where_no_environment_is_a
     clone.run(str(TOOLS / "pre-commit"), "install")
     bare = [entry for entry in os.environ["PATH"].split(os.pathsep) if Path(entry) != TOOLS]
     clone.environment["PATH"] = os.pathsep.join(bare)
-    (clone.folder / "src/summary.py").write_text('"""Nothing."""\n')
+    (clone.folder / "src/transfer_learning/commands/summary.py").write_text('"""Nothing."""\n')
     clone.commit("passes")
     (clone.folder / "src/split.py").write_text("import os\n")
     clone.run("git", "add", "--all")

@@ -40,8 +40,8 @@ def test_the_same_results_are_fine_in_seconds_and_without_tensorflow(clone: Clon
     assert (values["verdict"], values["paired"]["change"], values["settings"]) == ("fine", 0, {})
     assert text.startswith("### No regression: workspace against main")
     assert "dvc.lock is the same" in text
-    code = "import runpy, sys; sys.argv = ['compare', 'main']; sys.path.insert(0, 'src')\n"
-    code += "try: runpy.run_path('src/compare.py', run_name='__main__')\n"
+    code = "import runpy, sys; sys.argv = ['cli.py', 'compare', 'main']; sys.path.insert(0, 'src')\n"
+    code += "try: runpy.run_path('src/cli.py', run_name='__main__')\n"
     code += "finally: assert not {'tensorflow', 'keras', 'mlflow'} & set(sys.modules)"
     clone.run("python", "-c", code)
 
@@ -121,7 +121,7 @@ def test_a_change_is_judged_by_the_base_s_gate_and_cannot_loosen_it(clone: Clone
 )
 def test_results_that_are_no_numbers_are_said_in_a_line(clone: Clone, path: str, text: str) -> None:
     rewrite(clone, path, text)
-    printed = clone.run("python", "src/compare.py", "main", code=2)
+    printed = clone.run("python", "src/cli.py", "compare", "main", code=2)
     assert "metrics.json of workspace cannot be read" in printed
     assert "Traceback" not in printed
 

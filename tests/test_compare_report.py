@@ -83,7 +83,7 @@ def test_what_cannot_be_compared_is_said_in_a_line_with_the_remedy(
     clone.run("git", "tag", "start", "main~1")
     for command in prepare:
         clone.run(*command)
-    printed = clone.run("python", "src/compare.py", *arguments, code=2)
+    printed = clone.run("python", "src/cli.py", "compare", *arguments, code=2)
     assert re.search(said, printed), printed
     assert "Traceback" not in printed
     if "src" not in arguments:
@@ -96,7 +96,7 @@ def test_a_shallow_clone_is_told_how_to_get_the_history(clone: Clone, tmp_path: 
     shallow.folder, shallow.environment = tmp_path / "shallow", clone.environment
     clone.run("git", "clone", "--quiet", "--depth", "1", f"file://{clone.folder}", str(shallow.folder))
     said = "is not in this shallow clone: `git fetch --unshallow`"
-    assert said in shallow.run("python", "src/compare.py", "origin/main", code=2)
+    assert said in shallow.run("python", "src/cli.py", "compare", "origin/main", code=2)
 
 
 def test_an_unresolved_merge_is_named(clone: Clone) -> None:
@@ -106,4 +106,4 @@ def test_an_unresolved_merge_is_named(clone: Clone) -> None:
         clone.commit(branch)
     clone.run("git", "merge", "--quiet", "main", code=1)
     said = "a merge is unresolved in params.yaml: resolve it, `dvc repro`"
-    assert said in clone.run("python", "src/compare.py", "main", code=2)
+    assert said in clone.run("python", "src/cli.py", "compare", "main", code=2)

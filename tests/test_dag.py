@@ -56,7 +56,9 @@ def test_no_declared_group_of_settings_has_a_key_that_the_run_cache_ignores(opti
 
 
 def test_params_yaml_is_the_composition_of_conf(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "src/params.py", str(tmp_path / "params.yaml")], cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "src/cli.py", "params", "--out", str(tmp_path / "params.yaml")], cwd=ROOT, check=True
+    )
     assert (tmp_path / "params.yaml").read_text() == (ROOT / "params.yaml").read_text()
 
 
@@ -72,7 +74,7 @@ OPTIONS = [
 def test_every_option_of_conf_composes_and_is_valid(option: str, tmp_path: Path) -> None:
     target = tmp_path / "params.yaml"
     together = [option, f"data.path={tmp_path}"] if option == "data=folder" else [option]
-    subprocess.run([sys.executable, "src/params.py", str(target), *together], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "src/cli.py", "params", "--out", str(target), *together], cwd=ROOT, check=True)
     settings.check(settings.read_yaml(target))
 
 
@@ -81,14 +83,16 @@ def test_preset_says_the_command_that_runs_it_and_tutorial_equals_the_defaults(t
         command = preset.read_text().splitlines()[1]  # Hydra wants the package line first
         assert command in (f"# dvc exp run -S +experiment={preset.stem}", f"# make {preset.stem}")
     target = tmp_path / "params.yaml"
-    subprocess.run([sys.executable, "src/params.py", str(target), "+experiment=tutorial"], cwd=ROOT, check=True)
+    subprocess.run(
+        [sys.executable, "src/cli.py", "params", "--out", str(target), "+experiment=tutorial"], cwd=ROOT, check=True
+    )
     assert settings.read_yaml(target) == settings.read_yaml(ROOT / "params.yaml")
 
 
 def test_a_model_too_small_for_fine_tune_at_is_refused(tmp_path: Path) -> None:
     target = tmp_path / "params.yaml"
     subprocess.run(
-        [sys.executable, "src/params.py", str(target), "model=small_cnn", "finetune.fine_tune_at=100"],
+        [sys.executable, "src/cli.py", "params", "--out", str(target), "model=small_cnn", "finetune.fine_tune_at=100"],
         cwd=ROOT,
         check=True,
     )

@@ -138,7 +138,7 @@ def test_command_writes_table_and_figure_from_dvc_exp_show(demo_clone: Clone, tm
     clone = demo_clone.copy(tmp_path)
     for ref in clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split():
         clone.run("git", "update-ref", "-d", ref)
-    assert "1 experiments in reports/leaderboard.md\n" in clone.run("python", "src/leaderboard.py")
+    assert "1 experiments in reports/leaderboard.md\n" in clone.run("python", "src/cli.py", "leaderboard")
     assert not (tmp_path / "reports/leaderboard.png").exists()
     clone.run("rm", "reports/leaderboard.md")
     for number in (3, 5):
@@ -146,11 +146,11 @@ def test_command_writes_table_and_figure_from_dvc_exp_show(demo_clone: Clone, tm
             "dvc", "exp", "run", "--temp", "--name", f"b{number}", *DEMO, "-S", f"evaluate.calibration_bins={number}"
         )
     assert "3 experiments in reports/leaderboard.md and reports/leaderboard.png" in clone.run(
-        "python", "src/leaderboard.py"
+        "python", "src/cli.py", "leaderboard"
     )
     table = (tmp_path / "reports/leaderboard.md").read_text()
     assert "| experiment | evaluate.calibration_bins | validation | test | time |" in table
     assert all(f"| {name} | {bins} |" in table for name, bins in (("b3", 3), ("b5", 5), ("workspace", 10)))
-    clone.run("python", "src/params.py")
-    said = clone.run("python", "src/leaderboard.py", code=2)
+    clone.run("python", "src/cli.py", "params")
+    said = clone.run("python", "src/cli.py", "leaderboard", code=2)
     assert "error: leaderboard: no experiment on cats_and_dogs has run to its end" in said

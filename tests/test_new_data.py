@@ -21,14 +21,14 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 def look(clone: Clone, folder: Path | str) -> str:
-    return clone.run("python", "src/new_data.py", str(folder))
+    return clone.run("python", "src/cli.py", "new-data", str(folder))
 
 
 def proposed(clone: Clone, said: str) -> settings.Settings:
     """The settings that the proposed command composes."""
     (line,) = [line.strip() for line in said.splitlines() if line.strip().startswith("dvc exp run ")]
     overrides = [word for word in shlex.split(line)[3:] if word != "-S"]
-    clone.run("python", "src/params.py", "proposed.yaml", *overrides)
+    clone.run("python", "src/cli.py", "params", "--out", "proposed.yaml", *overrides)
     return settings.check(settings.read_yaml(clone.folder / "proposed.yaml"))
 
 
@@ -95,6 +95,6 @@ def test_near_duplicates_of_twenty_thousand_photos_are_looked_for_in_seconds() -
 
 @pytest.mark.parametrize(("path", "said"), [("nowhere", "there is no such folder or file"), ("", "holds no photos")])
 def test_what_is_no_folder_of_photos_is_one_line(path: str, said: str, clone: Clone, tmp_path: Path) -> None:
-    output = clone.run("python", "src/new_data.py", str(tmp_path / path), code=2)
+    output = clone.run("python", "src/cli.py", "new-data", str(tmp_path / path), code=2)
     assert said in output.strip().splitlines()[-1]
     assert "Traceback" not in output

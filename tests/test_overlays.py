@@ -33,7 +33,7 @@ def album(demo_clone: Clone, tmp_path: Path) -> Path:
 def test_every_photo_gets_an_overlay_of_its_own(demo_clone: Clone, album: Path) -> None:
     before = (album / "b/cat_overlay.png").read_bytes()
     given = map(str, listed(album))
-    command = ["python", "src/predict.py", "--json", *given, "--overlay", str(album / "b")]
+    command = ["python", "src/cli.py", "predict", "--json", *given, "--overlay", str(album / "b")]
     for _ in range(2):  # the second time replaces the files of the first
         said = demo_clone.run(*command, code=2)
         assert "error: predict: 1 of 6 could not be read; the others are predicted" in said
@@ -57,10 +57,10 @@ def listed(album: Path) -> list[Path]:
 
 def test_table_has_the_overlays_and_makes_their_folder(demo_clone: Clone, album: Path) -> None:
     folder = album.parent / "new/folder"
-    said = demo_clone.run("python", "src/predict.py", str(album / "a/cat.png"), "--overlay", str(folder))
+    said = demo_clone.run("python", "src/cli.py", "predict", str(album / "a/cat.png"), "--overlay", str(folder))
     assert "overlay" in said.splitlines()[1]  # the heads of the columns
     assert [path.name for path in folder.iterdir()] == ["cat_overlay.png"]
-    plain = demo_clone.run("python", "src/predict.py", str(album / "a/cat.png"))
+    plain = demo_clone.run("python", "src/cli.py", "predict", str(album / "a/cat.png"))
     assert "overlay" not in plain.splitlines()[1]
 
 
@@ -68,7 +68,7 @@ def test_table_has_the_overlays_and_makes_their_folder(demo_clone: Clone, album:
 def test_a_folder_that_takes_no_files_is_one_line_before_any_work(demo_clone: Clone, album: Path, folder: str) -> None:
     (album / "a file").write_text("")
     target = str(album / folder)
-    said = demo_clone.run("python", "src/predict.py", str(album / "a/cat.png"), "--overlay", target, code=2)
+    said = demo_clone.run("python", "src/cli.py", "predict", str(album / "a/cat.png"), "--overlay", target, code=2)
     assert said.startswith(f"error: predict: --overlay {target}: no files can be written there (")
     assert said.count("\n") == 1
 

@@ -74,7 +74,7 @@ def test_the_experiment_is_in_the_store_under_the_name_of_the_folder_and_its_mod
         "print(r.info.run_name, r.info.status, r.data.metrics['test/balanced_accuracy'])\n"
     )
     assert own.run("python", "-W", "ignore", "-c", script).splitlines()[-1].startswith("own FINISHED 0.")
-    said = own.run("python", "src/predict.py", "--json", str(folder / "ring $5" / "Foto 0.JPeG"))
+    said = own.run("python", "src/cli.py", "predict", "--json", str(folder / "ring $5" / "Foto 0.JPeG"))
     row = json.loads(said.splitlines()[0])
     assert row["class"] in CLASSES
     assert 0.2 <= row["probability"] <= 1
@@ -133,7 +133,7 @@ def test_twenty_thousand_small_photos_take_less_than_a_minute_and_bounded_memory
         for index in range(2000):
             colours = np.random.default_rng([number, index]).integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(colours).resize((96, 96)).save(folder / f"class {number}/{index}.jpg")
-    clone.run("python", "src/params.py", "params.yaml", "+experiment=demo", "data=folder", f"data.path={folder}")
+    clone.run("python", "src/cli.py", "params", "+experiment=demo", "data=folder", f"data.path={folder}")
     measured = "import runpy, sys; sys.path.insert(0, 'src'); runpy.run_path(sys.argv[1], run_name='__main__'); "
     measured += (
         "print('VmHWM', next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"

@@ -45,7 +45,7 @@ def test_archives_urls_and_copies_give_the_same_photos(kind: str, tmp_path: Path
 
 def compose(clone: Clone, path: str, *more: str, code: int = 0) -> str:
     options = ["+experiment=demo", "data=folder", f"data.path='{path}'", *more]
-    return clone.run("python", "src/params.py", "params.yaml", *options, code=code)
+    return clone.run("python", "src/cli.py", "params", *options, code=code)
 
 
 @contextmanager

@@ -23,20 +23,22 @@ def candidates(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> C
 def test_the_first_becomes_champion_and_an_equal_one_follows_but_no_worse_one(candidates: Clone) -> None:
     run = candidates.run
     client = MlflowClient(f"sqlite:///{candidates.folder}/mlflow.db")
-    assert "is the champion of drawn now, version 1: the first of its name" in run("python", "src/promote.py")
-    assert "is the champion of drawn already: version 1" in run("python", "src/promote.py")
-    refused = run("python", "src/promote.py", "worse", code=1)
+    assert "is the champion of drawn now, version 1: the first of its name" in run("python", "src/cli.py", "promote")
+    assert "is the champion of drawn already: version 1" in run("python", "src/cli.py", "promote")
+    refused = run("python", "src/cli.py", "promote", "worse", code=1)
     assert "worse does not become champion of drawn: its accuracy is lower by" in refused
     assert str(client.get_model_version_by_alias("drawn", "champion").version) == "1"
     assert len(client.search_model_versions("name = 'drawn'")) == 1
-    assert "version 2: not worse than version 1: accuracy" in run("python", "src/promote.py", "equal")
+    assert "version 2: not worse than version 1: accuracy" in run("python", "src/cli.py", "promote", "equal")
     champion = client.get_model_version_by_alias("drawn", "champion")
     assert str(champion.version) == "2"
     assert {key: champion.tags[key] for key in ("dvc_experiment", "compared_with", "lost", "gained", "p_value")} == {
         "dvc_experiment": "equal", "compared_with": "1", "lost": "0", "gained": "0", "p_value": "1.000000",
     }  # fmt: skip
     photo = sorted((candidates.folder / "data/raw/validation").rglob("*.png"))[0]
-    said = json.loads(run("python", "src/predict.py", "--model", "champion", "--json", str(photo)).splitlines()[-1])
+    said = json.loads(
+        run("python", "src/cli.py", "predict", "--model", "champion", "--json", str(photo)).splitlines()[-1]
+    )
     with open(candidates.folder / "reports/test/predictions.csv", newline="") as file:
         classes = {row["label"] for row in csv.DictReader(file)}
     assert said["class"] in classes
@@ -47,19 +49,19 @@ def test_other_test_photos_need_force(candidates: Clone) -> None:
     champion = client.get_model_version_by_alias("drawn", "champion")
     rows = (candidates.folder / "reports/test/predictions.csv").read_text().splitlines()
     client.log_text(champion.run_id, "\n".join(rows[:-2]), "predictions/predictions.csv")
-    said = candidates.run("python", "src/promote.py", code=2)
+    said = candidates.run("python", "src/cli.py", "promote", code=2)
     assert said.startswith(f"error: promote: workspace cannot be compared with version {champion.version} of drawn")
     assert f"the test photos differ: {len(rows) - 3} there, {len(rows) - 1} here" in said
     assert said.count("\n") == 1
-    forced = candidates.run("python", "src/promote.py", "--force")
+    forced = candidates.run("python", "src/cli.py", "promote", "--force")
     assert f"version 1: not compared with version {champion.version}, by --force" in forced
 
 
 def test_an_experiment_that_is_not_there_is_one_line(candidates: Clone, tmp_path: Path) -> None:
     candidates.environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{tmp_path}/other.db"
     try:
-        said = candidates.run("python", "src/promote.py", "equal", code=2)
+        said = candidates.run("python", "src/cli.py", "promote", "equal", code=2)
     finally:
         del candidates.environment["MLFLOW_TRACKING_URI"]
-    assert said == "error: promote: the MLflow store lacks the run of equal: `make record NAMES=equal` adds it\n"
-    assert "no experiment is named nobody" in candidates.run("python", "src/promote.py", "nobody", code=2)
+    assert said == "error: promote: the MLflow store lacks the run of equal: `./tl record equal` adds it\n"
+    assert "no experiment is named nobody" in candidates.run("python", "src/cli.py", "promote", "nobody", code=2)

@@ -26,8 +26,8 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 def test_the_served_champion_says_what_predictions_csv_says(real: Clone) -> None:
-    real.run("python", "src/record.py")
-    real.run("python", "src/promote.py")
+    real.run("python", "src/cli.py", "record")
+    real.run("python", "src/cli.py", "promote")
     with open(real.folder / "reports/test/predictions.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     photos = [base64.b64encode(Path(real.folder / "data/raw" / row["path"]).read_bytes()).decode() for row in rows]

@@ -81,7 +81,7 @@ def test_every_experiment_is_one_run_with_its_whole_curve(swept: Clone, name: st
 
 
 def test_record_adds_nothing_to_a_store_that_has_everything(swept: Clone) -> None:
-    assert "nothing was missing" in swept.run("python", "src/record.py")
+    assert "nothing was missing" in swept.run("python", "src/cli.py", "record")
 
 
 def test_a_store_made_anew_equals_the_one_written_live(swept: Clone) -> None:
@@ -89,13 +89,13 @@ def test_a_store_made_anew_equals_the_one_written_live(swept: Clone) -> None:
     live = {name: everything(client, *runs(client, stage="finetune", dvc_experiment=name)) for name in NAMES}
     (swept.folder / "mlflow.db").rename(swept.folder / "live.db")
     (swept.folder / "mlartifacts").rename(swept.folder / "live artifacts")
-    said = swept.run("python", "src/record.py")
+    said = swept.run("python", "src/cli.py", "record")
     assert all(f"{name} finetune: run, 13 epochs," in said for name in NAMES)
     assert "workspace" not in said  # what `dvc exp run` left there is the experiment `inside`
     client = store_of(f"{swept.folder}/.")  # MLflow keeps the old file open under the old address
     anew = {name: everything(client, *runs(client, stage="finetune", dvc_experiment=name)) for name in NAMES}
     assert anew == live
-    assert "nothing was missing" in swept.run("python", "src/record.py")
+    assert "nothing was missing" in swept.run("python", "src/cli.py", "record")
 
 
 def test_what_the_run_cache_restored_is_recorded(swept: Clone) -> None:
@@ -103,7 +103,9 @@ def test_what_the_run_cache_restored_is_recorded(swept: Clone) -> None:
     assert swept.stages_run(said) == []
     client = store_of(f"{swept.folder}/.")
     assert runs(client, stage="finetune", dvc_experiment="again") == []
-    assert "again finetune: run, 13 epochs, 13 files, model, test results" in swept.run("python", "src/record.py")
+    assert "again finetune: run, 13 epochs, 13 files, model, test results" in swept.run(
+        "python", "src/cli.py", "record"
+    )
     again, first = (runs(client, stage="finetune", dvc_experiment=name)[0] for name in ("again", "aside"))
     assert again.data.metrics == first.data.metrics
 
@@ -122,7 +124,7 @@ def test_an_experiment_pulled_from_a_remote_is_recorded(swept: Clone, tmp_path: 
     other.run("dvc", "remote", "add", "--local", "--default", "shared", str(tmp_path / "cache"))
     other.run("dvc", "exp", "pull", "origin", "aside")
     assert "aside finetune: run, 13 epochs, 13 files, model, test results" in other.run(
-        "python", "src/record.py", "aside"
+        "python", "src/cli.py", "record", "aside"
     )
     theirs, ours = (
         everything(client, *runs(client, stage="finetune", dvc_experiment="aside"))
@@ -132,5 +134,5 @@ def test_an_experiment_pulled_from_a_remote_is_recorded(swept: Clone, tmp_path: 
 
 
 def test_an_unknown_experiment_is_one_line(swept: Clone) -> None:
-    said = swept.run("python", "src/record.py", "nobody", code=2)
+    said = swept.run("python", "src/cli.py", "record", "nobody", code=2)
     assert said.strip() == "error: record: no experiment is named nobody: `dvc exp list --all` shows them"

@@ -73,7 +73,7 @@ def test_a_run_whose_recorder_was_killed_too_is_closed_by_record(trained: Clone)
     process.communicate(timeout=60)
     (run,) = runs(store_of(trained.folder), stage="finetune")
     assert run.info.status == "RUNNING"
-    assert "closed as KILLED" in trained.run("python", "src/record.py")
+    assert "closed as KILLED" in trained.run("python", "src/cli.py", "record")
     assert store_of(trained.folder).get_run(run.info.run_id).info.status == "KILLED"
 
 
@@ -96,7 +96,7 @@ def test_a_store_that_cannot_be_reached_is_said_once_and_trains_the_same(trained
     said = trained.run("python", "src/finetune.py")
     assert said.count(f"warning: MLflow store {uri}") == 1
     assert history.read_text() == before
-    said = trained.run("python", "src/record.py", code=2)
+    said = trained.run("python", "src/cli.py", "record", code=2)
     assert said.startswith(f"error: record: MLflow store {uri}")
     assert len(said.strip().splitlines()) == 1
 
@@ -104,7 +104,7 @@ def test_a_store_that_cannot_be_reached_is_said_once_and_trains_the_same(trained
 def test_a_locked_store_gets_its_points_when_it_is_free_again(trained: Clone) -> None:
     import sqlite3
 
-    trained.run("python", "src/record.py")
+    trained.run("python", "src/cli.py", "record")
     client = store_of(trained.folder)
     for run in runs(client):
         client.delete_run(run.info.run_id)
@@ -121,10 +121,10 @@ def test_a_locked_store_gets_its_points_when_it_is_free_again(trained: Clone) ->
 
 
 def test_a_moved_repository_finds_its_artifacts(trained: Clone, tmp_path: Path) -> None:
-    trained.run("python", "src/record.py")
+    trained.run("python", "src/cli.py", "record")
     moved = tmp_path.parent / trained.folder.name.upper()  # SQL's LIKE would not see the difference
     subprocess.run(["cp", "-r", str(trained.folder), str(moved)], check=True)
-    subprocess.run(["python", "src/record.py"], cwd=moved, env=trained.environment, check=True)
+    subprocess.run(["python", "src/cli.py", "record"], cwd=moved, env=trained.environment, check=True)
     client = store_of(moved)
     run = runs(client, stage="finetune", dvc_experiment="workspace")[0]
     assert run.info.artifact_uri.startswith(moved.as_uri())
@@ -139,7 +139,7 @@ def test_predict_does_the_rest_where_a_photo_is_broken(trained: Clone, tmp_path:
     (photos / "two words.png").write_bytes(photo.read_bytes())
     (photos / "broken.jpg").write_bytes(b"no photo")
     done = subprocess.run(
-        ["python", "src/predict.py", "--json", str(photos), str(photos / "nowhere.jpg")],
+        ["python", "src/cli.py", "predict", "--json", str(photos), str(photos / "nowhere.jpg")],
         cwd=trained.folder, env=trained.environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2

@@ -150,7 +150,7 @@ def test_a_shared_experiment_is_listed_applied_and_recorded(owner: Clone, remote
     assert "faster" in clone.run("dvc", "exp", "list", "origin")
     clone.run("dvc", "exp", "pull", "origin", "faster")
     assert "faster" in clone.run("dvc", "exp", "show", "--only-changed")
-    said = clone.run("python", "src/record.py", "faster")
+    said = clone.run("python", "src/cli.py", "record", "faster")
     assert "faster finetune: run, 13 epochs, 13 files, model, test results" in said
     clone.run("dvc", "exp", "apply", "faster")
     assert results(clone) == results(owner)
@@ -159,12 +159,12 @@ def test_a_shared_experiment_is_listed_applied_and_recorded(owner: Clone, remote
 def test_settings_that_somebody_has_run_before_train_nothing(owner: Clone, remote: Remote, tmp_path: Path) -> None:
     runs = len(list((owner.folder / ".dvc/cache/runs").glob("*/*/*")))  # of this and of the tests before it
     assert runs >= 8
-    assert f"the remote has all that {runs} runs of stages put out\n" in owner.run("python", "src/push.py")
+    assert f"the remote has all that {runs} runs of stages put out\n" in owner.run("python", "src/cli.py", "push")
     clone = colleague(owner, remote, tmp_path / "clone")
     assert clone.stages_run(clone.run("dvc", "exp", "run", "--pull", *FASTER)) == []
     assert results(clone) == results(owner)
     shutil.rmtree(clone.folder / ".dvc/cache/files")  # as `dvc gc` does with what no commit refers to
-    said = clone.run("python", "src/push.py")
+    said = clone.run("python", "src/cli.py", "push")
     assert "0 more files pushed: the remote has all that 0 runs of stages put out; 8 left out, whose" in said
 
 
@@ -198,7 +198,7 @@ def test_a_server_that_does_not_let_one_in_is_named(demo_clone: Clone, tmp_path:
     (tmp_path / "sshd").mkdir()
     with ssh_server(tmp_path / "sshd") as personal:
         connect(clone, personal | {wrong: {"port": "1", "keyfile": str(tmp_path / "sshd/host")}[wrong]})
-        for command, code in (("dvc pull", 1), ("python src/push.py", 2)):
+        for command, code in (("dvc pull", 1), ("python src/cli.py push", 2)):
             said = clone.run(*command.split(), code=code)
             assert reason in said
             assert "Traceback" not in said

@@ -14,7 +14,7 @@ import yaml
 from conftest import DEMO, Clone
 from stores import runs, store_of
 
-from transfer_learning import contents, evaluation, provenance, report
+from transfer_learning import evaluation, provenance, report, results
 from transfer_learning.predictions import mistakes
 
 VOID = {"br", "col", "hr", "img", "input", "link", "meta"}
@@ -65,8 +65,8 @@ class Page(HTMLParser):
 
 def test_report_of_the_workspace_is_one_file_with_the_numbers_of_the_results(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path / "a clone", store=True)
-    clone.run("python", "src/record.py")
-    said = clone.run("python", "src/report.py")
+    clone.run("python", "src/cli.py", "record")
+    said = clone.run("python", "src/cli.py", "report")
     assert said.startswith("report.html: the results of the workspace, ")
     assert said.count("\n") == 1
     assert clone.run("git", "status", "--porcelain") == ""
@@ -97,7 +97,7 @@ def test_report_of_the_workspace_is_one_file_with_the_numbers_of_the_results(dem
     kept = client.download_artifacts(run.info.run_id, "report/report.html", str(tmp_path))
     assert Path(kept).read_text() == html
     (clone.folder / "notes & more.txt").write_text("")
-    clone.run("python", "src/report.py")
+    clone.run("python", "src/cli.py", "report")
     changed = Page((clone.folder / "report.html").read_text())
     assert "Uncommitted changesnotes & more.txt" in changed.text
 
@@ -107,7 +107,7 @@ def test_report_of_an_experiment_is_of_its_commit_and_does_without_a_store(demo_
     clone.run("dvc", "exp", "run", "--temp", "--name", "bins", *DEMO, "-S", "evaluate.calibration_bins=5")
     clone.environment["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"
     out = tmp_path / "new folder" / "bins.html"
-    said = clone.run("python", "src/report.py", "bins", "--out", str(out))
+    said = clone.run("python", "src/cli.py", "report", "bins", "--out", str(out))
     assert said.count("warning: not in MLflow: MLflow store http://127.0.0.1:9: ") == 1
     assert said.count("\n") == 2
     page = Page(out.read_text())
@@ -124,14 +124,14 @@ def test_results_of_other_settings_are_refused(demo_clone: Clone, tmp_path: Path
     clone = demo_clone.copy(tmp_path)
     params = clone.folder / "params.yaml"
     params.write_text(params.read_text().replace("fine_tune_at: 4", "fine_tune_at: 5"))
-    said = clone.run("python", "src/report.py", code=2)
+    said = clone.run("python", "src/cli.py", "report", code=2)
     assert said == ("error: report: the workspace has not run to its end with these settings: `dvc repro` does that\n")
     assert not (clone.folder / "report.html").exists()
-    assert "no experiment is named nobody" in clone.run("python", "src/report.py", "nobody", code=2)
+    assert "no experiment is named nobody" in clone.run("python", "src/cli.py", "report", "nobody", code=2)
     clone.run("git", "checkout", "--quiet", "params.yaml")
-    said = clone.run("python", "src/report.py", "--out", "reports", code=2)
+    said = clone.run("python", "src/cli.py", "report", "--out", "reports", code=2)
     assert said == "error: report: --out reports is a folder: name a file\n"
-    said = clone.run("python", "src/report.py", "--out", "/proc/1/report.html", code=2)
+    said = clone.run("python", "src/cli.py", "report", "--out", "/proc/1/report.html", code=2)
     assert said.startswith("error: report: --out /proc/1/report.html cannot be written: ")
     assert said.count("\n") == 1
 
@@ -160,7 +160,7 @@ def folder(demo_clone: Clone, tmp_path: Path) -> Path:
 
 
 def rendered(folder: Path) -> Page:
-    found = contents.read("finetune", "evaluate", folder=folder, name="<i>name</i>", baseline="1" * 40)
+    found = results.Results(folder, "<i>name</i>", "1" * 40)
     page = Page(report.render(found, SOURCE, folder / "data/split.csv"))
     page.needs_nothing_else()
     return page

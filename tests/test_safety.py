@@ -17,7 +17,7 @@ PASSWORD = "s3cret-word"
 
 
 def test_ui_answers_in_twenty_seconds_and_on_this_machine_only(demo_clone: Clone) -> None:
-    with demo_clone.serving(["python", "src/ui.py"], "/health", within=20) as address:
+    with demo_clone.serving(["python", "src/cli.py", "ui"], "/health", within=20) as address:
         port = int(address.rsplit(":", 1)[1])
         listening = [one.laddr.ip for one in psutil.net_connections("inet") if one.laddr.port == port and not one.raddr]
     assert set(listening) == {"127.0.0.1"}
@@ -26,7 +26,7 @@ def test_ui_answers_in_twenty_seconds_and_on_this_machine_only(demo_clone: Clone
 def test_a_password_in_the_address_of_the_store_is_not_shown(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path)
     clone.environment["MLFLOW_TRACKING_URI"] = f"http://me:{PASSWORD}@127.0.0.1:9"
-    said = clone.run("python", "src/finetune.py") + clone.run("python", "src/record.py", code=2)
+    said = clone.run("python", "src/finetune.py") + clone.run("python", "src/cli.py", "record", code=2)
     assert said.count("MLflow store http://127.0.0.1:9") == 2
     assert PASSWORD not in said
     assert store._PASSWORD.sub("//", "postgresql://a:b@c@h/d and http://x/y@z") == "postgresql://h/d and http://x/y@z"

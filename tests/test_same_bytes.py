@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import DEMO, Clone
 
-from transfer_learning import environment, lockfiles
+from transfer_learning import environment, lock
 
 ELSEWHERE = {
     "HOME": "/nonexistent", "USER": "somebody", "LOGNAME": "somebody", "TZ": "Asia/Kathmandu", "LC_ALL": "POSIX",
@@ -45,7 +46,9 @@ def test_forced_repro_elsewhere_on_a_busy_machine_leaves_the_lock_as_it_was(demo
 def test_forced_temporary_experiment_has_the_same_lock(demo_clone: Clone) -> None:
     committed = demo_clone.folder / "reports/environment.json"
     right = committed.read_text()
-    committed.write_text(right.replace('"threads": "', '"threads": "9'))  # the run must put it right
+    elsewhere = json.loads(right.replace('"threads": "', '"threads": "9'))  # as of another machine
+    elsewhere["train_frozen"]["outputs"] = elsewhere["split"]["outputs"]  # which has put out other bytes in one stage
+    committed.write_text(json.dumps(elsewhere))
     try:
         demo_clone.run("dvc", "exp", "run", "--temp", "--force", "--name", "forced", *DEMO)
     finally:
@@ -53,20 +56,40 @@ def test_forced_temporary_experiment_has_the_same_lock(demo_clone: Clone) -> Non
     ref = demo_clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps/**/forced").strip()
     lock = demo_clone.run("git", "show", f"{ref}:dvc.lock")
     assert lock == (demo_clone.folder / "dvc.lock").read_text()
-    facts = demo_clone.run("git", "show", f"{ref}:reports/environment.json")
-    assert facts == right
+    facts = json.loads(demo_clone.run("git", "show", f"{ref}:reports/environment.json"))
+    assert facts == elsewhere | {"train_frozen": json.loads(right)["train_frozen"]}
+
+
+@pytest.mark.parametrize(("stage", "setting"), [("fetch", "data.side=72"), ("split", "seed=7")])
+def test_facts_of_the_machine_change_with_the_outputs_only(
+    demo_clone: Clone, tmp_path: Path, stage: str, setting: str
+) -> None:
+    clone = demo_clone.copy(tmp_path)
+    path = clone.folder / "reports/environment.json"
+    ours = json.loads(path.read_text())[stage]
+    path.write_text(path.read_text().replace('"threads": "', '"threads": "9'))
+    clone.commit("computed elsewhere")
+    clone.run("python", f"src/{stage}.py")
+    assert clone.run("git", "status", "--porcelain") == ""
+    clone.run("python", "src/cli.py", "params", "+experiment=demo", setting)
+    clone.run("python", f"src/{stage}.py")
+    here = json.loads(path.read_text())[stage]
+    assert here.pop("outputs") != ours.pop("outputs")
+    assert here == ours == environment.read(path)[stage]
 
 
 def test_another_number_of_threads_explains_other_bytes(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path)
-    clone.run("python", "src/params.py", "params.yaml", "+experiment=demo", "runtime.threads=1")
+    clone.run("python", "src/cli.py", "params", "+experiment=demo", "runtime.threads=1")
     clone.run("dvc", "repro", "train_frozen")
-    said = clone.run("python", "src/lockdiff.py", str(demo_clone.folder), code=1)
+    said = clone.run("python", "src/cli.py", "lockdiff", str(demo_clone.folder), code=1)
     assert said.startswith("featurize is the first stage ")  # whether its bytes differ is for the processor to say
     assert "  setting  runtime.threads: 0 -> 1\n" in said
-    assert f"  machine  threads: {os.cpu_count()} -> 1\n" in said
-    assert "the same: all 6 stages of HEAD and HEAD" in clone.run("python", "src/lockdiff.py", "HEAD", "HEAD")
-    assert "nobody is no git revision or DVC experiment" in clone.run("python", "src/lockdiff.py", "nobody", code=2)
+    assert (f"  machine  threads: {os.cpu_count()} -> 1\n" in said) == ("with other bytes" in said)
+    assert "the same: all 6 stages of HEAD and HEAD" in clone.run("python", "src/cli.py", "lockdiff", "HEAD", "HEAD")
+    assert "nobody is no git revision or DVC experiment" in clone.run(
+        "python", "src/cli.py", "lockdiff", "nobody", code=2
+    )
 
 
 LOCK = {
@@ -85,14 +108,14 @@ FACTS = {"fetch": {"cpu": "a"}, "split": {"cpu": "a", "version.numpy": "1"}}
     ],
 )
 def test_first_stage_with_other_bytes_is_named_with_what_differs(
-    facts: lockfiles.Facts, explained: bool, found: list[tuple[str, str, str]] | None
+    facts: lock.Facts, explained: bool, found: list[tuple[str, str, str]] | None
 ) -> None:
     other = LOCK | {"split": LOCK["split"] | {"outs": [{"path": "data/split.csv", "md5": "3"}]}}
-    difference = lockfiles.first_difference(LOCK, other, FACTS, facts)
+    difference = lock.first_difference(lock.State(LOCK, FACTS), lock.State(other, facts))
     assert difference is not None
     assert (difference.stage, difference.outputs, difference.inputs) == ("split", ["data/split.csv"], [])
     assert (difference.is_explained, difference.facts) == (explained, found)
-    assert lockfiles.first_difference(LOCK, LOCK, FACTS, {}) is None
+    assert lock.first_difference(lock.State(LOCK, FACTS), lock.State(LOCK, {})) is None
 
 
 def test_facts_name_threads_and_instruction_sets() -> None:

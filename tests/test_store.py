@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -76,9 +77,9 @@ def test_a_team_s_server_holds_the_whole_run_and_the_champion(team: Clone) -> No
     assert {"figures/finetune/learning_curves.png", "predictions/predictions.csv"} <= set(held["files"])
     assert dict(held["models"][0])["test/accuracy"] == run.data.metrics["test/accuracy"]
     assert not (team.folder / "mlflow.db").exists()
-    assert "is the champion of drawn now, version 1" in team.run("python", "src/promote.py", "shared")
+    assert "is the champion of drawn now, version 1" in team.run("python", "src/cli.py", "promote", "shared")
     photo = next((team.folder / "data/raw").rglob("*.png"))
-    assert json.loads(team.run("python", "src/predict.py", "--model", "champion", "--json", str(photo)))["class"]
+    assert json.loads(team.run("python", "src/cli.py", "predict", "--model", "champion", "--json", str(photo)))["class"]
 
 
 def test_two_first_runs_at_once_make_one_store(demo_clone: Clone, tmp_path: Path) -> None:
@@ -96,7 +97,7 @@ def test_two_first_runs_at_once_make_one_store(demo_clone: Clone, tmp_path: Path
     assert sorted((run.info.run_name, run.info.status) for run in found) == [("one", "FINISHED"), ("two", "FINISHED")]
 
 
-@pytest.mark.parametrize("command", ["record.py", "promote.py", "predict.py --model champion x.png", "ui.py"])
+@pytest.mark.parametrize("command", ["record", "promote", "predict --model champion x.png", "ui"])
 @pytest.mark.parametrize("kind", ["newer", "folder", "no database"])
 def test_a_store_that_cannot_be_used_is_one_line(demo_clone: Clone, tmp_path: Path, command: str, kind: str) -> None:
     database = tmp_path / "mlflow.db"
@@ -112,12 +113,12 @@ def test_a_store_that_cannot_be_used_is_one_line(demo_clone: Clone, tmp_path: Pa
     clone = demo_clone
     clone.environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{database}"
     try:
-        said = clone.run("python", *f"src/{command}".split(), code=2)
+        said = clone.run("python", "src/cli.py", *command.split(), code=2)
     finally:
         del clone.environment["MLFLOW_TRACKING_URI"]
     reasons = {"newer": "written by another version of MLflow", "folder": "unable to open", "no database": "not a data"}
     assert said.count("\n") == 1
-    assert said.startswith(f"error: {command.split('.')[0]}: MLflow store sqlite:///{database}: ")
+    assert said.startswith(f"error: {command.split()[0]}: MLflow store sqlite:///{database}: ")
     assert reasons[kind] in said
 
 
@@ -131,8 +132,36 @@ def test_a_relative_store_is_that_of_the_main_workspace(monkeypatch: pytest.Monk
 
 def test_an_empty_store_has_no_champion_and_nothing_to_show_yet(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path)
-    said = clone.run("python", "src/predict.py", "--model", "champion", "x.png", code=2)
-    assert said == "error: predict: no model of drawn has the alias champion: src/promote.py gives champion\n"
+    said = clone.run("python", "src/cli.py", "predict", "--model", "champion", "x.png", code=2)
+    assert said == "error: predict: no model of drawn has the alias champion: `./tl promote` gives champion\n"
+
+
+@pytest.mark.parametrize("command", ["record", "promote", "report", "ui", "predict --model champion x.png"])
+def test_settings_of_mlflow_in_dotenv_hold_for_every_command(demo_clone: Clone, tmp_path: Path, command: str) -> None:
+    clone = demo_clone.copy(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        (clone.folder / ".env").write_text(f"MLFLOW_TRACKING_URI={address}\nMLFLOW_HTTP_REQUEST_TIMEOUT=1\n")
+        said = clone.run("python", "src/cli.py", *command.split(), code=0 if command == "report" else 2)
+    assert f"MLflow store {address}: " in said
+    assert "read timeout=1)" in said
+
+
+def test_a_full_disk_is_no_fault_of_the_store(demo_clone: Clone, tmp_path: Path) -> None:
+    clone = demo_clone.copy(tmp_path)
+    clone.run("python", "src/cli.py", "record")
+    said = clone.run("bash", "-c", "PYTHONUNBUFFERED=1 python src/cli.py promote > /dev/full", code=2)
+    assert said == f"error: promote: the disk of {clone.folder} is full: make room and run again\n"
+
+
+def test_a_remote_that_does_not_answer_is_no_fault_of_the_store(demo_clone: Clone, tmp_path: Path) -> None:
+    clone = demo_clone.copy(tmp_path)
+    clone.run("dvc", "exp", "save", "--name", "saved")
+    clone.run("rm", "-r", ".dvc/cache")
+    clone.run("dvc", "remote", "add", "--local", "--default", "team", "ssh://127.0.0.1:9/nowhere")
+    said = clone.run("python", "src/cli.py", "record", "saved")
+    assert "saved finetune: run, 13 epochs, 13 files, test results\n" in said  # all but the model
+    assert "saved: DVC cannot bring models/model.keras: [Errno 111]" in said
 
 
 def answer(url: str, body: Any = None) -> Any:
@@ -154,10 +183,10 @@ def test_the_served_champion_takes_files_of_any_size_and_orientation_and_pixels(
     demo_clone: Clone, tmp_path: Path
 ) -> None:
     clone = demo_clone.copy(tmp_path)
-    clone.run("python", "src/record.py")
-    clone.run("python", "src/promote.py")
+    clone.run("python", "src/cli.py", "record")
+    clone.run("python", "src/cli.py", "promote")
     path = sorted((clone.folder / "data/raw/validation").rglob("*.png"))[0]
-    local = json.loads(clone.run("python", "src/predict.py", "--json", str(path)))
+    local = json.loads(clone.run("python", "src/cli.py", "predict", "--json", str(path)))
     photo = Image.open(path).convert("RGB")
     turned = Image.Exif()
     turned[0x0112] = 8  # the camera lay on its side: shown turned by 90 degrees

@@ -1,16 +1,15 @@
-"""make sweep: every trial of a recipe once, through DVC's queue, and again only what is not done."""
+"""./tl sweep: every trial of a recipe once, through DVC's queue, and again only what is not done."""
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, Clone
 
-import sweep
+from transfer_learning import sweep
+from transfer_learning.commands.sweep import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +26,15 @@ def clone(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
 @pytest.fixture
 def bare_shell(clone: Clone) -> Iterator[None]:
     """The environment in .venv, as make finds it, and not on PATH."""
-    active = Path(sys.executable).parent
-    with open(clone.folder / ".git/info/exclude", "a") as ignored:
-        ignored.write(".venv\n")
-    (clone.folder / ".venv").symlink_to(active.parent)
-    os.utime(clone.folder / "requirements.lock", (0, 0))  # older than the environment, which make leaves alone then
     before = clone.environment["PATH"]
-    others = [entry for entry in before.split(os.pathsep) if Path(entry) != active]
-    clone.environment["PATH"] = os.pathsep.join(others)
+    clone.give_environment()
     yield
     clone.environment["PATH"] = before
 
 
 @pytest.mark.usefixtures("bare_shell")
 def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> None:
-    said = clone.run("make", "sweep", "NAME=small", "JOBS=2", code=2)
+    said = clone.run("./tl", "sweep", "small", "--jobs", "2", code=2)
     assert "4 trials, 0 of them done before" in said
     assert "3 of 4 trials succeeded" in said
     assert said.count("finetune: run, 13 epochs") == 1  # the first came out of the run cache, where no stage ran
@@ -51,10 +44,10 @@ def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> Non
     assert "Running stage 'fetch'" in (clone.folder / log).read_text()
     before = clone.run("git", "for-each-ref", "refs/exps").splitlines()
     assert sum("/small-" in line for line in before) == 3
-    said = clone.run("make", "leaderboard")
+    said = clone.run("./tl", "leaderboard")
     assert "without 1 that have not run to their end" in said  # DVC shows the failed one with the results of its commit
     assert "3 experiments in reports/leaderboard.md" in said
-    said = clone.run("make", "sweep", "NAME=small", code=2)
+    said = clone.run("./tl", "sweep", "small", code=2)
     assert "4 trials, 3 of them done before" in said
     assert [line for line in clone.run("git", "for-each-ref", "refs/exps").splitlines() if "/small-" in line] == [
         line for line in before if "/small-" in line
@@ -73,7 +66,7 @@ def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> Non
 )
 def test_a_wrong_recipe_is_one_line_and_queues_nothing(demo_clone: Clone, recipe: str, problem: str) -> None:
     (demo_clone.folder / "conf/sweep/wrong.yaml").write_text(recipe)
-    said = demo_clone.run("python", "src/sweep.py", "wrong", code=2)
+    said = demo_clone.run("python", "src/cli.py", "sweep", "wrong", code=2)
     (demo_clone.folder / "conf/sweep/wrong.yaml").unlink()
     assert said.startswith("error: sweep: ")
     assert problem in said
@@ -82,12 +75,11 @@ def test_a_wrong_recipe_is_one_line_and_queues_nothing(demo_clone: Clone, recipe
 
 
 def test_an_unknown_recipe_names_the_known_ones(demo_clone: Clone) -> None:
-    said = demo_clone.run("python", "src/sweep.py", "nosuch", code=2)
+    said = demo_clone.run("python", "src/cli.py", "sweep", "nosuch", code=2)
     assert "must be one of best, fine_tune_at, fine_tuning, grid, resolution, seeds" in said
 
 
 def test_every_recipe_of_ours_composes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    names = [path.stem for path in sweep.RECIPES.glob("*.yaml")]
-    trials = {name: len({trial.name for trial in sweep.read(name)}) for name in names}
+    trials = {path.stem: len({trial.name for trial in sweep.read(path)}) for path in RECIPES.glob("*.yaml")}
     assert trials == {"best": 9, "fine_tune_at": 3, "fine_tuning": 6, "grid": 32, "resolution": 2, "seeds": 3}

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from transfer_learning import contents, environment, gate, lockfiles, predictions, schema, settings
+from transfer_learning import environment, gate, lock, predictions, schema, settings
 from transfer_learning.errors import UserError
 from transfer_learning.history import HISTORIES
 
@@ -40,8 +39,7 @@ class State:
     folder: Path
     metrics: dict[str, float]
     settings: dict[str, Any]
-    lock: lockfiles.Lock
-    facts: lockfiles.Facts
+    recorded: lock.State
     predictions: str
 
 
@@ -81,7 +79,7 @@ class Comparison:
     new: State
     metrics: list[Metric]
     settings: list[tuple[str, Any, Any]]
-    stages: list[lockfiles.Difference]
+    stages: list[lock.Difference]
     paired: gate.Paired | None = None
     interval: tuple[float, float] | None = None
     problems: list[tuple[str, str]] = field(default_factory=list)  # verdict and message
@@ -98,8 +96,11 @@ class Comparison:
         return {FINE: 0, REGRESSION: 1}.get(self.verdict, 2)
 
 
-def read(folder: Path, label: str) -> State:
+def read(folder: Path, label: str, commit: str | None = None) -> State:
     """Read a state of the repository.
+
+    Args:
+        commit: the one that was exported into the folder, without the code; None for the workspace.
 
     Raises:
         UserError: files are missing or unreadable; says which and what to do.
@@ -115,19 +116,13 @@ def read(folder: Path, label: str) -> State:
         measured = folder / f"reports/{phase}/metrics.json"
         if measured.exists():  # what a missing one means is for the verdict
             metrics |= {f"{phase}/{name}": value for name, value in _numbers(measured, label).items()}
-    try:
-        lock = yaml.safe_load((folder / "dvc.lock").read_text())["stages"]
-    except (yaml.YAMLError, TypeError, KeyError):
-        raise UserError(
-            f"dvc.lock of {label} cannot be read: `git checkout` or `dvc repro` brings a whole one"
-        ) from None
-    facts = environment.read(folder / environment.FILE)
+    recorded = lock.State(lock.read(folder, label), environment.read(folder / environment.FILE), commit or folder)
     text = (folder / predictions.PATH).read_text()
     try:
         predictions.read(text)
     except UserError as error:
         raise UserError(f"{label}: {error}, or choose a later revision") from None
-    return State(label, folder, metrics, settings.flat(folder), lock, facts, text)
+    return State(label, folder, metrics, settings.flat(folder), recorded, text)
 
 
 def _numbers(path: Path, label: str) -> dict[str, float]:
@@ -159,8 +154,8 @@ def compare(base: State, new: State, limits: schema.Gate, *, reproduced: bool = 
         base,
         new,
         metrics=_metrics(base, new, limits),
-        settings=lockfiles.unequal(base.settings, new.settings),
-        stages=lockfiles.differences(base.lock, new.lock, base.facts, new.facts),
+        settings=lock.unequal(base.settings, new.settings),
+        stages=lock.differences(base.recorded, new.recorded),
     )
     for state in (base, new):
         found.problems += [(OTHER_RESULTS, problem) for problem in _strangers(state)]
@@ -225,7 +220,7 @@ def _worse(metric: Metric, found: Comparison, limits: schema.Gate) -> str | None
 
 def _strangers(state: State) -> list[str]:
     """What in a state is not of its settings and dvc.lock, or contradicts itself."""
-    if not contents.fits_lock(state.folder):
+    if not lock.fits(state.folder, state.label):
         return [f"the results of {state.label} are not those of its params.yaml and dvc.lock: `dvc repro`, then commit"]
     rows = predictions.read(state.predictions).values()
     right = sum(map(predictions.right, rows)) / len(rows)

@@ -15,7 +15,7 @@ from sklearn.metrics import confusion_matrix
 
 from transfer_learning import figures, files, gate, history, photos, predictions, result_figures
 from transfer_learning.comparison import FINE, REGRESSION, Comparison, Metric
-from transfer_learning.lockfiles import Difference
+from transfer_learning.lock import Difference
 
 TITLES = {FINE: "No regression", REGRESSION: "Regression"}
 LISTED = 20  # flipped photos of each kind in the table
@@ -60,7 +60,12 @@ def as_json(found: Comparison) -> dict[str, Any]:
         },
         "settings": {name: {"base": base, "new": new} for name, base, new in found.settings},
         "stages": {
-            one.stage: {"outputs": one.outputs, "inputs": one.inputs, "settings": [name for name, *_ in one.settings]}
+            one.stage: {
+                "outputs": one.outputs,
+                "inputs": one.inputs,
+                "files": one.files,
+                "settings": [name for name, *_ in one.settings],
+            }
             for one in found.stages
         },
     }
@@ -112,7 +117,8 @@ def _stage_lines(stages: Sequence[Difference]) -> list[str]:
         return ["dvc.lock is the same: every stage has the same code, inputs, settings and outputs."]
     lines = ["| stage that differs | code and inputs | settings | outputs | machine |", "|---|---|---|---|---|"]
     for one in stages:
-        cells = [one.inputs, [name for name, *_ in one.settings], one.outputs, [name for name, *_ in one.facts or []]]
+        settings, facts = ([name for name, *_ in several or []] for several in (one.settings, one.facts))
+        cells = [one.inputs_by_file, settings, one.outputs, facts]
         lines.append(f"| {one.stage} | {' | '.join(', '.join(map(_cell, cell)) for cell in cells)} |")
     return lines
 

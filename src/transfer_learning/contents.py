@@ -1,6 +1,6 @@
 """What the MLflow run of an experiment holds, read from the files that DVC and git keep.
 
-The same reading serves the stages while they run and `make record` afterwards, so that a run written live and one
+The same reading serves the stages while they run and `./tl record` afterwards, so that a run written live and one
 written years later from a pulled experiment are equal.
 """
 
@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from transfer_learning import caveats, files, history, settings
-from transfer_learning.history import HISTORIES
+from transfer_learning import caveats, files, history, lock, settings
+from transfer_learning.results import FROZEN, TUNED, Results
 
 CURVES = {
     "loss": "loss/train",
@@ -21,8 +20,6 @@ CURVES = {
     "val_accuracy": "accuracy/val",
 }
 PHASE = "phase/fine_tuning"  # 0 and 1: marks the boundary between the phases in the charts
-FROZEN, TUNED = Path("models/frozen.weights.h5"), Path("models/finetuned.weights.h5")
-MODEL = Path("models/model.keras")
 FROZEN_FIGURE = "reports/frozen/learning_curves.png"
 
 Point = tuple[str, float, int]  # metric, value, step
@@ -68,7 +65,7 @@ def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str
         "mlflow.source.git.commit": baseline,
     }
     found = Contents(stage, folder, name, baseline, params, tags)
-    outputs = locked(folder)
+    outputs = lock.outputs(lock.read(folder)) if (folder / lock.FILE).exists() else {}  # none before the first run ends
     if "data/raw" in outputs:
         tags["data_md5"] = outputs["data/raw"]
     if upto is None:
@@ -87,6 +84,12 @@ def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str
         found.whole = True
         _add_results(found)
     return found
+
+
+def of(results: Results) -> Contents:
+    """What the run of an experiment holds, once its results are whole."""
+    name, baseline = results.name, results.baseline
+    return read("finetune", "evaluate", folder=results.folder, name=name, baseline=baseline)
 
 
 def points(rows: list[dict[str, float]], *, fine_tuning: bool) -> list[Point]:
@@ -108,31 +111,3 @@ def _add_results(found: Contents) -> None:
     for entry in settings.read_yaml(found.folder / "dvc.yaml")["stages"]["evaluate"]["plots"]:
         path = Path(next(iter(entry)) if isinstance(entry, dict) else entry)
         found.files[path.as_posix()] = f"figures/{path.parent.name}" if path.suffix == ".png" else "predictions"
-
-
-def locked(folder: Path) -> dict[str, str]:
-    """md5 of every output in dvc.lock, by path."""
-    if not (folder / "dvc.lock").exists():
-        return {}
-    stages: dict[str, Any] = settings.read_yaml(folder / "dvc.lock").get("stages", {})
-    return {out["path"]: out["md5"] for stage in stages.values() for out in stage.get("outs", [])}
-
-
-def fits_lock(folder: Path) -> bool:
-    """Whether the results in the folder are those of its settings, as dvc.lock has them: evaluate ran last."""
-    if not (folder / "dvc.lock").exists():
-        return False
-    stages: dict[str, Any] = settings.read_yaml(folder / "dvc.lock").get("stages", {})
-    if not set(HISTORIES) | {"evaluate"} <= set(stages):
-        return False
-    values = settings.read_yaml(folder / "params.yaml")
-    for stage in stages.values():
-        for path, value in stage.get("params", {}).get("params.yaml", {}).items():
-            here: Any = values
-            for part in path.split("."):
-                here = here.get(part) if isinstance(here, dict) else None
-            if here != value:
-                return False
-    outs = [out for name in (*HISTORIES, "evaluate") for out in stages[name]["outs"] if "reports/" in out["path"]]
-    small = {folder / out["path"]: out["md5"] for out in outs}
-    return all(path.exists() and files.digest(path, "md5") == digest for path, digest in small.items())

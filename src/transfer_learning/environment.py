@@ -1,11 +1,13 @@
 """What a result depends on besides its inputs: processor, threads, versions. Kept, so that differences have a reason.
 
-reports/environment.json has these facts for each stage as it last ran; git keeps it, and it is no output of DVC. A
-stage that came out of the run cache keeps the entry that was there.
+reports/environment.json has these facts for each stage; git keeps it, and it is no output of DVC. An entry is of the
+run that first put out its bytes. It holds their digest, and a later run that puts out the same leaves it alone, so that
+a workspace stays clean where every result is the same. A stage out of the run cache keeps the entry that was there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -14,9 +16,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from transfer_learning import settings
-from transfer_learning.files import written_aside
+from transfer_learning.errors import UserError
+from transfer_learning.files import digest, written_aside
 
 FILE = Path("reports/environment.json")
+OUTPUTS = "outputs"  # beside the facts of a stage: digest of what it has put out
 PACKAGES = ("tensorflow", "keras", "numpy", "h5py", "pillow", "pandas", "scipy", "scikit-learn", "matplotlib")
 # of the flags of /proc/cpuinfo those that choose another code path in TensorFlow, oneDNN or Eigen
 INSTRUCTION_SETS = ("amx_int8", "amx_bf16", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "avx2", "fma", "avx")
@@ -56,12 +60,45 @@ def _cpuinfo() -> dict[str, str]:
 
 
 def record(stage: str) -> None:
-    """Write the facts of a stage that has run into reports/environment.json."""
-    threads = int(settings.flat()["runtime.threads"])
+    """Write the facts of a stage that has run into reports/environment.json, if it has put out other bytes than those
+    that its entry is of."""
+    entries, put_out = _entries(FILE.read_text()) if FILE.exists() else {}, _outputs_digest(stage)
+    if entries.get(stage, {}).get(OUTPUTS) == put_out:
+        return
+    entries[stage] = facts(threads=int(settings.flat()["runtime.threads"])) | {OUTPUTS: put_out}
     with written_aside(FILE) as aside:
-        aside.write_text(json.dumps(read(FILE) | {stage: facts(threads=threads)}, indent=1, sort_keys=True) + "\n")
+        aside.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n")
+
+
+def _outputs_digest(stage: str) -> str:
+    """sha256 over path and content of every file that a stage has put out, as dvc.yaml declares them."""
+    sha = hashlib.sha256()
+    for path in map(Path, settings.outputs(settings.read_yaml(Path("dvc.yaml"))["stages"][stage])):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            if file.is_file():
+                sha.update(f"{digest(file, 'sha256')}  {file.as_posix()}\n".encode())
+    return sha.hexdigest()
 
 
 def read(path: Path) -> dict[str, dict[str, str]]:
     """Facts by stage; empty where there is no such file."""
-    return json.loads(path.read_text()) if path.exists() else {}
+    return parse(path.read_text()) if path.exists() else {}
+
+
+def parse(text: str) -> dict[str, dict[str, str]]:
+    """Facts by stage, from the text of reports/environment.json.
+
+    Raises:
+        UserError: it holds none, as after a merge that is not resolved.
+    """
+    return {
+        stage: {name: value for name, value in entry.items() if name != OUTPUTS}
+        for stage, entry in _entries(text).items()
+    }
+
+
+def _entries(text: str) -> dict[str, dict[str, str]]:
+    try:
+        return {stage: dict(entry) for stage, entry in json.loads(text).items()}
+    except (AttributeError, TypeError, ValueError):
+        raise UserError(f"{FILE} cannot be read: `git checkout {FILE}` brings a whole one") from None

@@ -6,18 +6,17 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from matplotlib.ticker import PercentFormatter
-
-from transfer_learning import contents, figures, revisions, settings, stage
+from transfer_learning import figures, lock, revisions, settings, stage
+from transfer_learning.errors import UserError
 from transfer_learning.evaluation import wilson_interval
 
 PHASES = ("frozen", "finetune", "test")
 SEED = "seed"
-PANELS = 4  # of the figure beside each other
 PARTS = {"validation": figures.VALIDATION, "test": figures.TRAIN}  # with colours
 
 
@@ -52,30 +51,39 @@ class Trial:
     photos: str
 
 
-def read(shown: Sequence[dict[str, Any]]) -> tuple[list[Trial], int]:
+def read(shown: Sequence[dict[str, Any]], names: Sequence[str] = ()) -> tuple[list[Trial], int]:
     """Read what `dvc exp show --json` prints.
+
+    Args:
+        names: of the experiments to read, or patterns such as `best-*`; all by default.
 
     Returns:
         Finished experiments, then the workspace and its commit where they are none of these: each result once. And how
         many were left out because their results are not those of their settings, or not all there: queued, running and
         failed ones, and commits without a `dvc repro`.
+
+    Raises:
+        UserError: a name is of none.
     """
     head = next((str(entry["rev"]) for entry in shown if entry["rev"] != revisions.WORKSPACE), "")
-    candidates = [
-        (experiment["name"], str(entry["rev"]), experiment["revs"][0])
-        for entry in shown
-        for experiment in entry["experiments"] or []
-        if (experiment["executor"] or {}).get("state", "success") == "success"  # not queued, running or failed
-    ]
+    candidates: list[tuple[str, str, dict[str, Any] | None]] = []
     for entry in shown:
-        if entry["rev"] == revisions.WORKSPACE:
-            candidates.append((revisions.WORKSPACE, head, entry))
-        else:
-            candidates.append((str(entry["name"] or entry["rev"][:7]), str(entry["rev"]), entry))
+        for experiment in entry["experiments"] or []:
+            done = (experiment["executor"] or {}).get("state", "success") == "success"  # not queued, running or failed
+            candidates.append((str(experiment["name"]), str(entry["rev"]), experiment["revs"][0] if done else None))
+    for entry in shown:
+        here = entry["rev"] == revisions.WORKSPACE
+        name = revisions.WORKSPACE if here else str(entry["name"] or entry["rev"][:7])
+        candidates.append((name, head if here else str(entry["rev"]), entry))
+    for pattern in names:
+        if not any(fnmatchcase(name, pattern) for name, _, _ in candidates):
+            raise UserError(f"no experiment is called {pattern}: `dvc exp show` lists them; --all takes every commit's")
     found: list[Trial] = []
-    left_out = sum(len(entry["experiments"] or []) for entry in shown) + len(shown) - len(candidates)
+    left_out = 0
     for name, baseline, revision in candidates:
-        trial = _trial(str(name), baseline, revision)
+        if names and not any(fnmatchcase(name, pattern) for pattern in names):
+            continue
+        trial = _trial(name, baseline, revision) if revision else None
         if trial is None:
             left_out += 1
         elif not any((one.settings, one.results) == (trial.settings, trial.results) for one in found):
@@ -119,7 +127,10 @@ def _photos(rev: str) -> str | None:
         folder = Path() if rev == revisions.WORKSPACE else Path(aside)
         if rev != revisions.WORKSPACE:
             revisions.export(rev, folder, "params.yaml", "dvc.lock", "reports")
-        return contents.locked(folder).get("data/raw", "") if contents.fits_lock(folder) else None
+        try:
+            return lock.outputs(lock.read(folder)).get("data/raw", "") if lock.fits(folder) else None
+        except UserError:  # a broken dvc.lock of another commit, or no settings: it has no results to show
+            return None
 
 
 def varying(trials: Sequence[Trial]) -> list[str]:
@@ -153,11 +164,14 @@ def ranked(trials: Sequence[Trial]) -> list[list[Trial]]:
     )
 
 
-def markdown(trials: Sequence[Trial], *, title: str, figure: str, parts: Sequence[str] = tuple(PARTS)) -> str:
+def markdown(
+    trials: Sequence[Trial], *, title: str, figure: str, command: str, parts: Sequence[str] = tuple(PARTS)
+) -> str:
     """The page with the table of trials on the same photos.
 
     Args:
         figure: file name of what `draw` draws.
+        command: what makes the page.
         parts: of the photos, whose results are shown.
     """
     keys = varying(trials)
@@ -178,19 +192,19 @@ def markdown(trials: Sequence[Trial], *, title: str, figure: str, parts: Sequenc
         rows = [_cells(trial, keys, commits, parts) for trial in group]
         if len(group) > 1:
             spread = [_spread([trial.accuracy[part].value for trial in group]) for part in parts]
-            same = [_shown(group[0].settings.get(key)) if key != SEED else f"{len(group)} seeds" for key in keys]
+            same = [shown_as(group[0].settings.get(key)) if key != SEED else f"{len(group)} seeds" for key in keys]
             rows.insert(0, ["**mean**", *([group[0].commit] if commits else []), *same, *spread, ""])
         for number, cells in enumerate(rows):
             lines.append(f"| {'' if number else place} | {' | '.join(cells)} |")
     if keys:
         lines += ["", f"![Accuracy against each setting that varies]({figure})"]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", "Made by", "", f"    {command}"]) + "\n"
 
 
 def _cells(trial: Trial, keys: Sequence[str], commits: Sequence[str], parts: Sequence[str]) -> list[str]:
     shown = [trial.accuracy[part] for part in parts]
     accuracy = [f"{one.value:.1%} ({one.low:.1%} to {one.high:.1%})" for one in shown]
-    settings = [_shown(trial.settings.get(key)) for key in keys]
+    settings = [shown_as(trial.settings.get(key)) for key in keys]
     time = f"{trial.seconds:.0f} s" if trial.seconds else ""
     return [trial.name, *([trial.commit] if commits else []), *settings, *accuracy, time]
 
@@ -199,49 +213,5 @@ def _spread(values: Sequence[float]) -> str:
     return f"**{mean(values):.1%} ± {stdev(values) * 100:.1f}**"
 
 
-def _shown(value: Any) -> str:
+def shown_as(value: Any) -> str:
     return "" if value is None else str(value)
-
-
-def draw(path: Path, trials: Sequence[Trial], *, title: str, parts: Sequence[str] = tuple(PARTS)) -> None:
-    """Accuracy against each setting that varies: validation above, test with its interval below."""
-    keys = varying(trials)
-    rows, columns = -(-len(keys) // PANELS), min(len(keys), PANELS)
-    deep = len(parts) * rows
-    size = {"nrows": deep, "ncols": columns, "figsize": (max(1.2 + 2.9 * columns, 6), 2.8 * deep)}
-    with figures.drawing(path, **size, sharey="row", squeeze=False) as (figure, axes):
-        for number in range(rows * columns):
-            for offset, part in enumerate(parts):
-                axis = axes[len(parts) * (number // columns) + offset, number % columns]
-                if number < len(keys):
-                    _panel(axis, trials, keys[number], part)
-                    axis.set_title(f"{part} accuracy" if number % columns == 0 else "", color=PARTS[part])
-                else:
-                    axis.set_axis_off()
-        figure.suptitle(title, x=0.01, ha="left", fontsize=12)
-
-
-def _panel(axis: Any, trials: Sequence[Trial], key: str, part: str) -> None:
-    """One setting: a point a trial, spread sideways so that none hides another, and a bar at the mean."""
-    values = sorted({trial.settings.get(key) for trial in trials}, key=_order)
-    for place, value in enumerate(values):
-        chosen = sorted((trial for trial in trials if trial.settings.get(key) == value), key=lambda trial: trial.name)
-        found = [trial.accuracy[part] for trial in chosen]
-        places = [place + 0.5 * ((number + 0.5) / len(found) - 0.5) for number in range(len(found))]
-        shares = [one.value for one in found]
-        if part == "test":
-            low, high = [one.value - one.low for one in found], [one.high - one.value for one in found]
-            axis.errorbar(places, shares, yerr=[low, high], fmt="none", ecolor=PARTS[part], alpha=0.35, lw=1)
-        axis.plot(places, shares, "o", ms=4.5, color=PARTS[part])
-        axis.hlines(mean(shares), place - 0.35, place + 0.35, color="black", lw=1.2)
-    axis.set_xticks(range(len(values)), [_shown(value) or "none" for value in values])
-    if max(len(_shown(value)) for value in values) * len(values) > 24:
-        axis.tick_params(axis="x", rotation=40)
-    axis.margins(x=0.12)
-    axis.set_xlabel(key)
-    axis.yaxis.set_major_formatter(PercentFormatter(1.0))
-
-
-def _order(value: Any) -> tuple[bool, float, str]:
-    number = isinstance(value, int | float)
-    return not number, float(value) if number else 0.0, str(value)

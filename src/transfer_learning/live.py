@@ -1,6 +1,6 @@
 """A training stage's line to MLflow: a process of its own writes to the store, so training never waits for it.
 
-That process (src/follow.py) starts with the stage and is ready before the first epoch is; what it writes has no part in
+That process (follow.py) starts with the stage and is ready before the first epoch is; what it writes has no part in
 any output of DVC, so its code is no dependency of the stages.
 """
 
@@ -20,7 +20,7 @@ class Follower:
     """The process that records this stage; when it dies, the stage says so once and goes on."""
 
     def __init__(self, stage: str) -> None:
-        command = [sys.executable, "src/follow.py", stage]
+        command = [sys.executable, "src/cli.py", "follow", stage]
         # in a session of its own: Ctrl-C is for the stage, which then tells how it ended
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
         self.lost = False
@@ -51,7 +51,7 @@ class Follower:
             self.process.stdin.flush()
         except BrokenPipeError:
             self.lost = True
-            print("warning: recording into MLflow has ended early; `make record` adds what is missing", file=sys.stderr)
+            print("warning: recording into MLflow has ended early; `./tl record` adds what is missing", file=sys.stderr)
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def followed(stage: str) -> Iterator[Follower]:
 def recorded_after() -> Iterator[None]:
     """Bring the runs of this folder's experiment up to its files when the work in here is done: test results, figures,
     model. The process that does it starts now, so that it is ready then."""
-    command = [sys.executable, "src/record.py", "--here"]
+    command = [sys.executable, "src/cli.py", "record", "--here"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     assert process.stdin
     try:
@@ -84,4 +84,4 @@ def recorded_after() -> Iterator[None]:
     finally:
         process.stdin.close()  # without a word before, nothing is recorded
     if process.wait():
-        print("warning: MLflow lacks results of this experiment; `make record` adds them", file=sys.stderr)
+        print("warning: MLflow lacks results of this experiment; `./tl record` adds them", file=sys.stderr)

@@ -6,8 +6,8 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from transfer_learning import environment, revisions, settings
-from transfer_learning.contents import Contents
+from transfer_learning import environment, lock, revisions
+from transfer_learning.results import Results
 from transfer_learning.workspace import STAGES
 
 VERSION = "version."  # begins the facts of the environment that are versions of packages
@@ -39,7 +39,7 @@ def commit(experiment: revisions.Experiment | None) -> Commit:
 
 def outputs(folder: Path) -> list[tuple[str, str, str, str]]:
     """What dvc.lock says of every output, in the order of the DAG: path, stage, md5, size in bytes."""
-    stages = settings.read_yaml(folder / "dvc.lock")["stages"]
+    stages = lock.read(folder)
     order = [*STAGES, *sorted(set(stages) - set(STAGES))]
     return [
         (out["path"], name, out["md5"], f"{out['size']:,}" if "size" in out else "")
@@ -66,7 +66,7 @@ def machine(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]
     return [(name.replace("_", " "), value) for name, value in rows if not name.startswith(VERSION)], versions
 
 
-def commands(found: Contents, source: Commit) -> list[tuple[str, str]]:
+def commands(found: Results, source: Commit) -> list[tuple[str, str]]:
     """Commands that compute the results again and compare them, each with what it is for."""
     lines = [(f"git checkout {source.id}", "code and settings")]
     if found.name != revisions.WORKSPACE:

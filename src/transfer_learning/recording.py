@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import transfer_learning
 from transfer_learning import revisions
-from transfer_learning.contents import MODEL, Contents, Point
+from transfer_learning.contents import Contents, Point
 from transfer_learning.parts import SPLIT, split_rows
-from transfer_learning.store import VIEW_TAG, Store, is_local, one_at_a_time, uri
+from transfer_learning.results import MODEL
+from transfer_learning.store import VIEW_TAG, Store, faults, is_local, one_at_a_time, uri
 from transfer_learning.workspace import main_workspace
 
+SERVED = ("serving/mlflow_model.py", "served.py")  # what MLflow runs, in our package: now, and at earlier commits
+# what that imports, and TensorFlow, with which Keras computes
+SERVED_WITH = ("tensorflow", "keras", "pillow", "numpy", "pandas", "psutil", "mlflow")
 BATCH = 1000  # points of one log_batch, the bound of MLflow
 COLUMNS = [  # of the UI's list of runs
     "attributes.`Duration`",
@@ -93,13 +101,8 @@ class Recorder(Store):
 
     def register(self, registry: str, run_id: str, model_id: str, tags: dict[str, str]) -> str:
         """Make a logged model a version in the registry, or find the one that it has; returns the version."""
-        from mlflow.exceptions import MlflowException
-
-        try:
+        if not self.client.search_registered_models(f"name = '{registry}'"):
             self.client.create_registered_model(registry)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
         for there in self.client.search_model_versions(f"name = '{registry}' and run_id = '{run_id}'"):
             for tag in tags.items():
                 self.client.set_model_version_tag(registry, there.version, *tag)
@@ -161,7 +164,7 @@ class Recorder(Store):
         """Log the three parts of the photos as datasets; name and digest of the test part, if known."""
         import mlflow.data
         import pandas as pd
-        from mlflow.entities import DatasetInput, InputTag
+        from mlflow.entities import Dataset, DatasetInput, InputTag
 
         if not (contents.folder / SPLIT).exists():
             return []
@@ -175,7 +178,7 @@ class Recorder(Store):
             if str(part) not in there:
                 data = mlflow.data.from_pandas(rows, name=contents.experiment, source=_source(source), digest=digest)
                 tags = [InputTag("mlflow.data.context", str(part))]
-                self.client.log_inputs(run.info.run_id, [DatasetInput(data._to_mlflow_entity(), tags)])
+                self.client.log_inputs(run.info.run_id, [DatasetInput(Dataset.from_dictionary(data.to_dict()), tags)])
             if part == "test":
                 test = [contents.experiment, digest]
         return test
@@ -210,21 +213,38 @@ def log_model(run_id: str, folder: Path) -> None:
         inputs=Schema([ColSpec(AnyType(), "photo")]),
         outputs=Schema([ColSpec("string", "class"), ColSpec("double", "probability")]),
     )
-    ours = folder / "src" / "transfer_learning"
-    if not (ours / "served.py").exists():  # a revision from before models were served
-        ours = Path(__file__).parent
-    mlflow.set_tracking_uri(uri())
+    packages = [folder / "src" / "transfer_learning", Path(transfer_learning.__file__).parent]  # the experiment's first
+    code = next(package / name for package in packages for name in SERVED if (package / name).exists())
+    package = code.parent if code.parent in packages else code.parent.parent
     warnings.filterwarnings("ignore", message=".*An input example was not provided")
-    needed = ("tensorflow", "keras", "pillow", "numpy", "pandas", "omegaconf", "psutil", "mlflow")
-    with mlflow.start_run(run_id=run_id):
-        mlflow.pyfunc.log_model(
-            name="model",
-            python_model=str(ours / "served.py"),
-            artifacts={"model": (folder / MODEL).resolve().as_uri()},
-            code_paths=[str(ours)],  # the whole package: a list of its modules breaks at every new import
-            signature=signature,
-            pip_requirements=[f"{package}=={version(package)}" for package in needed],
-        )
+    with faults(), _imported_from(package.parent):
+        mlflow.set_tracking_uri(uri())
+        with mlflow.start_run(run_id=run_id):
+            mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(code),
+                artifacts={"model": (folder / MODEL).resolve().as_uri()},
+                code_paths=[str(package)],  # all of it: a list of modules is wrong once one of them imports another
+                signature=signature,
+                pip_requirements=[f"{name}=={version(name)}" for name in SERVED_WITH],
+            )
+
+
+@contextmanager
+def _imported_from(folder: Path) -> Iterator[None]:
+    """Import our package from another folder for a while: MLflow runs the code of a model when it logs it, and that of
+    an older commit needs the modules of its commit."""
+    at_hand = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "transfer_learning"}
+    for name in at_hand:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder.resolve()))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder.resolve()))
+        for name in [name for name in sys.modules if name.partition(".")[0] == "transfer_learning"]:
+            del sys.modules[name]
+        sys.modules.update(at_hand)
 
 
 def _digest(text: str) -> str:

@@ -13,9 +13,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from transfer_learning import caveats, contents, evaluation, predictions, provenance, settings
+from transfer_learning import caveats, evaluation, predictions, provenance
 from transfer_learning.history import HISTORIES
 from transfer_learning.parts import PARTS, split_rows
+from transfer_learning.results import Results
 
 TEMPLATES = Path(__file__).parent / "templates"
 LARGE = 200_000  # bytes: a PNG above this shows photos, and takes a fifth as JPEG
@@ -66,7 +67,7 @@ FIGURES = {  # section, caption, and what a reader who cannot see it should know
 CONTAINED = {"reports/frozen/learning_curves.png"}  # in the curves of both phases
 
 
-def render(found: contents.Contents, source: provenance.Commit, split: Path | None) -> str:
+def render(found: Results, source: provenance.Commit, split: Path | None) -> str:
     """Render the report.
 
     Args:
@@ -86,13 +87,13 @@ def render(found: contents.Contents, source: provenance.Commit, split: Path | No
     classes = sorted({row["label"] for row in rows})  # every class has test photos
     facts, versions = provenance.machine(folder)
     return templates.get_template("report.html.j2").render(
-        data=found.experiment,
-        model=found.params["model.name"],
+        data=found.data,
+        model=found.settings["model.name"],
         classes=classes,
         named=NAMED,
         experiment=found.name,
-        results=results(folder, float(found.params["evaluate.confidence"])),
-        confidence=float(found.params["evaluate.confidence"]),
+        results=results(folder, float(found.settings["evaluate.confidence"])),
+        confidence=float(found.settings["evaluate.confidence"]),
         metrics=json.loads((folder / METRICS).read_text()),
         caveats=caveats.caveats(text),
         photos=count_photos(split) if split else {},
@@ -102,7 +103,7 @@ def render(found: contents.Contents, source: provenance.Commit, split: Path | No
         per_class=_grid(folder / PER_CLASS) if (folder / PER_CLASS).exists() else (),
         wrong=sum(not predictions.right(row) for row in rows),
         mistakes=predictions.mistakes(rows, classes)[:MISTAKES],
-        sections=by_section(settings.flat(folder)),
+        sections=by_section(found.settings),
         baseline=found.baseline,
         source=source,
         outputs=provenance.outputs(folder),

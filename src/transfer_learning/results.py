@@ -1,15 +1,46 @@
-"""The results of a DVC experiment or of the workspace, for commands that use them once they are whole."""
+"""What an experiment's files hold: of the workspace, or of a DVC experiment whose commit was exported into a folder."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from transfer_learning import contents, revisions, workspace
+from transfer_learning import lock, revisions, settings
 from transfer_learning.errors import UserError
 
+FROZEN, TUNED = Path("models/frozen.weights.h5"), Path("models/finetuned.weights.h5")
+MODEL = Path("models/model.keras")
 
-def read(name: str | None, aside: Path) -> tuple[contents.Contents, revisions.Experiment | None]:
-    """Read the results of an experiment, or of the workspace.
+
+@dataclass(frozen=True)
+class Results:
+    """The results of an experiment once they are whole.
+
+    Attributes:
+        folder: has its files.
+        name: of the DVC experiment, or that of the workspace.
+        baseline: commit that the experiment started from.
+    """
+
+    folder: Path
+    name: str
+    baseline: str
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """Flat, `section.key: value`."""
+        return settings.flat(self.folder)
+
+    @property
+    def data(self) -> str:
+        """What the photos are called."""
+        return str(self.settings["data.name"])
+
+
+def read(name: str | None, aside: Path) -> tuple[Results, revisions.Experiment | None]:
+    """Find the results of an experiment, or of the workspace.
 
     Args:
         name: of a DVC experiment; None for the workspace.
@@ -24,26 +55,11 @@ def read(name: str | None, aside: Path) -> tuple[contents.Contents, revisions.Ex
     chosen = revisions.experiment(name) if name else revisions.in_workspace(revisions.experiments(revisions.head()))
     folder = Path()
     if chosen:
-        revisions.export(chosen.commit, aside, "params.yaml", "dvc.yaml", "dvc.lock", "reports")
+        revisions.export(chosen.commit, aside, "params.yaml", "dvc.yaml", lock.FILE, "reports")
         folder = aside
-    if not contents.fits_lock(folder):
-        raise UserError(f"{name or 'the workspace'} has not run to its end with these settings: `dvc repro` does that")
-    label, baseline = (chosen.name, chosen.baseline) if chosen else (revisions.WORKSPACE, revisions.head())
-    return contents.read("finetune", "evaluate", folder=folder, name=label, baseline=baseline), chosen
-
-
-def fetch_output(path: Path, folder: Path, commit: str | None) -> bool:
-    """Bring an output of a commit (None: of the workspace's dvc.lock) from DVC's cache or remote into a folder.
-
-    Returns:
-        Whether DVC has it.
-    """
-    from dvc.api import DVCFileSystem
-
-    (folder / path).parent.mkdir(exist_ok=True)
-    try:
-        DVCFileSystem(str(workspace.main_workspace()), rev=commit).get_file(path.as_posix(), str(folder / path))
-    except FileNotFoundError:  # neither in the cache nor in a remote
-        (folder / path).unlink(missing_ok=True)
-        return False
-    return True
+    where = name or "the workspace"
+    if not lock.fits(folder, where):
+        raise UserError(f"{where} has not run to its end with these settings: `dvc repro` does that")
+    if chosen:
+        return Results(folder, chosen.name, chosen.baseline), chosen
+    return Results(folder, revisions.WORKSPACE, revisions.head()), None

@@ -5,15 +5,18 @@ from __future__ import annotations
 import io
 import os
 import subprocess
+import sys
 import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from transfer_learning.errors import UserError
 
 WORKSPACE = "workspace"  # the name of what plain `dvc repro` makes
-MADE_BY_RUNNING = ("params.yaml", "dvc.lock", "reports")  # what an experiment changes without any change of the code
 
 
 @dataclass(frozen=True)
@@ -25,16 +28,48 @@ class Experiment:
     baseline: str
 
 
-def git(*arguments: str, folder: Path = Path()) -> str:
+def _git(*arguments: str, folder: Path = Path(), codes: tuple[int, ...] = (0,)) -> tuple[int, bytes]:
+    """Exit code and output of a git command.
+
+    Raises:
+        UserError: the code is none of `codes`; with git's last line.
+    """
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
+    if done.returncode not in codes:
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise UserError(f"git {' '.join(arguments[:2])}: {(said or ['failed'])[-1]}")
+    return done.returncode, done.stdout
+
+
+def git(*arguments: str, folder: Path = Path(), codes: tuple[int, ...] = (0,)) -> str:
     """What a git command prints.
+
+    Args:
+        codes: exit codes that are no failure.
 
     Raises:
         UserError: git fails; with its last line.
     """
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UserError(f"git {' '.join(arguments[:2])}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
-    return done.stdout.strip()
+    return os.fsdecode(_git(*arguments, folder=folder, codes=codes)[1]).strip()
+
+
+def _dvc(*command: str) -> tuple[list[str], dict[str, str]]:
+    """Command and environment for the DVC of this Python: git's hooks, and people without an active environment, have
+    none on PATH, where DVC finds the `python` of the stages and its queue the `dvc` of the workers."""
+    programs = Path(sys.executable).parent
+    path = os.pathsep.join([str(programs), *filter(None, [os.environ.get("PATH")])])
+    return [str(programs / "dvc"), *command], os.environ | {"PATH": path}
+
+
+def dvc_tried(*command: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a DVC command."""
+    words, environment = _dvc(*command)
+    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as said:
+        # files, not pipes: the queue's workers would hold those open
+        code = subprocess.run(words, stdout=printed, stderr=said, env=environment, check=False).returncode
+        printed.seek(0)
+        said.seek(0)
+        return code, printed.read(), said.read()
 
 
 def dvc(*command: str) -> str:
@@ -43,16 +78,17 @@ def dvc(*command: str) -> str:
     Raises:
         UserError: it failed; with its last line.
     """
-    with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as said:
-        # files, not pipes: the queue's workers would hold those open
-        code = subprocess.run(["dvc", *command], stdout=printed, stderr=said, check=False).returncode
-        printed.seek(0)
-        said.seek(0)
-        text, errors = printed.read(), said.read()
+    code, text, errors = dvc_tried(*command)
     if code:
         lines = [line for line in errors.splitlines() if line.startswith("ERROR")] or [(errors or text).strip()[-300:]]
         raise UserError(f"dvc {' '.join(command[:3])}: {lines[-1]}")
     return text
+
+
+def dvc_shown(*command: str) -> bool:
+    """Run a DVC command whose output people see; whether it succeeds."""
+    words, environment = _dvc(*command)
+    return subprocess.run(words, env=environment, check=False).returncode == 0
 
 
 def head(folder: Path = Path()) -> str:
@@ -95,12 +131,9 @@ def commit(name: str) -> str:
     Raises:
         UserError: there is none; says what may bring it.
     """
-    found = subprocess.run(
-        ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if found.returncode == 0:
-        return found.stdout.strip()
+    wanted = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    if found := git(*wanted, codes=(0, 1)):
+        return found
     if name in {one.name for one in experiments()}:
         return experiment(name).commit
     if git("rev-parse", "--is-shallow-repository") == "true":
@@ -116,12 +149,12 @@ def merge_base(commit: str) -> str:
     Raises:
         UserError: there is none, or the clone is too shallow to have it.
     """
-    found = subprocess.run(["git", "merge-base", commit, "HEAD"], capture_output=True, text=True, check=False)
-    if found.returncode:
+    found = git("merge-base", commit, "HEAD", codes=(0, 1))
+    if not found:
         shallow = git("rev-parse", "--is-shallow-repository") == "true"
         remedy = "`git fetch --unshallow` brings the full history" if shallow else "name another base"
         raise UserError(f"HEAD and {commit[:7]} have no commit in common: {remedy}")
-    return found.stdout.strip()
+    return found
 
 
 def unmerged() -> list[str]:
@@ -144,8 +177,8 @@ def in_workspace(among: list[Experiment]) -> Experiment | None:
 
 def text(commit: str, path: str) -> str | None:
     """A file of git's at a commit; None where it is not there."""
-    shown = subprocess.run(["git", "show", f"{commit}:{path}"], capture_output=True, text=True, check=False)
-    return shown.stdout if shown.returncode == 0 else None
+    there = git("ls-tree", "--name-only", commit, path)
+    return _git("show", f"{commit}:{path}")[1].decode(errors="replace") if there else None
 
 
 def export(commit: str, folder: Path, *paths: str) -> None:
@@ -153,14 +186,32 @@ def export(commit: str, folder: Path, *paths: str) -> None:
     there = [path for path in paths if git("ls-tree", "--name-only", commit, path)]
     if not there:  # git would pack everything
         return
-    packed = subprocess.run(["git", "archive", commit, *there], capture_output=True, check=True).stdout
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(_git("archive", commit, *there)[1])) as archive:
         archive.extractall(folder, filter="data")
 
 
-def code_changed(baseline: str, commit: str | None = None, folder: Path = Path()) -> bool:
-    """Whether the files differ from the baseline in more than what running an experiment changes."""
-    apart = [f":!{path}" for path in MADE_BY_RUNNING]
-    to = [commit] if commit else []
-    command = ["git", "diff", "--quiet", baseline, *to, "--", ".", *apart]
-    return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode != 0
+def code_changed(there: str, here: str | None = None, folder: Path = Path()) -> bool:
+    """Whether the code that results follow from is another one in two commits: the stages of dvc.yaml, and what they
+    name below src/.
+
+    Args:
+        there: a commit.
+        here: another one; None for the files in `folder`.
+    """
+    before = _stages(text(there, "dvc.yaml") or "", there)
+    after = _stages((text(here, "dvc.yaml") or "") if here else (folder / "dvc.yaml").read_text(), here or "dvc.yaml")
+    if before != after:
+        return True
+    code = sorted({dep for stage in after.values() for dep in stage.get("deps", []) if dep.startswith("src/")})
+    if _git("diff", "--quiet", there, *([here] if here else []), "--", *code, folder=folder, codes=(0, 1))[0]:
+        return True
+    return not here and bool(git("ls-files", "--others", "--exclude-standard", "--", *code, folder=folder))
+
+
+def _stages(text: str, where: str) -> dict[str, Any]:
+    """The stages of a dvc.yaml without their descriptions, which DVC does not compare either."""
+    try:
+        stages = (yaml.safe_load(text) or {}).get("stages", {})
+        return {name: {key: value for key, value in stage.items() if key != "desc"} for name, stage in stages.items()}
+    except (yaml.YAMLError, AttributeError):
+        raise UserError(f"dvc.yaml of {where[:7]} cannot be read") from None

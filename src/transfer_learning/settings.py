@@ -90,6 +90,14 @@ def load(stage: str, folder: Path = Path()) -> Settings:
     return cast(Settings, Declared(check(read_yaml(folder / "params.yaml")), declared, stage))
 
 
+def outputs(stage: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a stage of dvc.yaml puts out: path, and DVC's options for it."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in (entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])):
+        found |= entry if isinstance(entry, dict) else {entry: {}}
+    return found
+
+
 def flat(folder: Path = Path()) -> dict[str, Any]:
     """All settings of a folder as `section.key: value`, for records that are no DVC output."""
     return flatten(read_yaml(folder / "params.yaml"))

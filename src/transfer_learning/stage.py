@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from dotenv import load_dotenv
 
 import transfer_learning
+from transfer_learning import environment
 from transfer_learning.errors import UserError
 from transfer_learning.files import DISK_FULL, written_aside
 from transfer_learning.workspace import STAGES, main_workspace
@@ -56,8 +57,6 @@ def run(name: str, work: Callable[[], None]) -> None:
 def _alone(name: str) -> Iterator[None]:
     """Hold the current folder for one stage. One whose `dvc` was killed goes on by itself; its successor waits."""
     from filelock import FileLock, Timeout
-
-    from transfer_learning import environment
 
     folder = Path(".dvc/tmp")
     folder.mkdir(parents=True, exist_ok=True)

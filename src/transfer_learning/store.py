@@ -9,18 +9,20 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from transfer_learning.errors import UserError
+from transfer_learning.files import DISK_FULL
 from transfer_learning.workspace import main_workspace
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # we retry ourselves, with all that is missing
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")  # seconds
-
+DEFAULTS = {  # of the environment, when a store is opened; the shell and .env come first
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # we retry ourselves, with all that is missing
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds
+}
 SQLITE = "sqlite:///"  # and a path
 _PASSWORD = re.compile(r"//[^/\s]+@")  # in an address
 VIEW = "results"  # name of the columns that the UI shows; MLflow keeps such a view in a tag of the experiment
@@ -51,15 +53,52 @@ def one_at_a_time() -> Iterator[None]:
     """Hold the lock under which the store is made and runs are found or made; other processes wait."""
     from filelock import FileLock
 
-    folder = main_workspace() / ".dvc" / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "mlflow.lock", timeout=120):
+    lock = FileLock(main_workspace() / ".dvc" / "tmp" / "mlflow.lock", timeout=120)
+    with faults():
+        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()
 
 
-def one_line(error: BaseException) -> str:
-    """An error of the store's driver, short enough for a terminal."""
-    return _PASSWORD.sub("//", " ".join(str(error).split()))[:300] or type(error).__name__
+@contextmanager
+def faults() -> Iterator[None]:
+    """Around calls of the store, and around nothing else: whatever its driver raises becomes one line.
+
+    A full disk is left to `stage.run`: it need not be the store's.
+
+    Raises:
+        UserError: the store cannot be reached, read or written, or is of another version of MLflow.
+    """
+    import sqlalchemy.exc
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise
+        text = _PASSWORD.sub("//", " ".join(str(error).split())) or type(error).__name__
+        if "out-of-date database schema" in text or "Can't locate revision" in text:
+            text = (
+                f"it was written by another version of MLflow than {version('mlflow')}: `mlflow db upgrade` brings an "
+                "older one up to date, a newer one needs that MLflow"
+            )
+        raise UserError(f"MLflow store {shown()}: {text[:400]}") from None  # MLflow says the cause at the end of 350
+
+
+class _Client:
+    """MLflow's client, each of whose calls is inside `faults`."""
+
+    def __init__(self) -> None:
+        from mlflow import MlflowClient
+
+        self._client = MlflowClient(uri())
+
+    def __getattr__(self, name: str) -> Any:
+        return faults()(getattr(self._client, name))
 
 
 class Store:
@@ -67,18 +106,18 @@ class Store:
     deletes mlflow.db spoils the next one.
 
     Raises:
-        Exception: whatever the store's driver raises, from every method; `opened` turns them into one line.
+        UserError: in one line, from every method: what `faults` says.
     """
 
     def __init__(self) -> None:
-        from mlflow import MlflowClient
-
-        with one_at_a_time():  # parallel first uses of an SQLite store fail
+        for name, value in DEFAULTS.items():
+            os.environ.setdefault(name, value)
+        with one_at_a_time(), faults():  # parallel first uses of an SQLite store fail
             if uri().startswith(SQLITE):
                 _check(Path(uri().removeprefix(SQLITE)))
             if is_local():
                 _follow_a_move(main_workspace() / "mlflow.db")
-            self.client = MlflowClient(uri())
+            self.client: Any = _Client()
             self.client.search_experiments(max_results=1)  # makes the tables, or says why it cannot
 
     def experiment(self, name: str) -> str | None:
@@ -110,30 +149,13 @@ class Store:
                 return model
         return None
 
+    def fetch_model(self, version: Any) -> Path:
+        """Download a version of a registered model; the folder that it lies in."""
+        import mlflow
 
-S = TypeVar("S", bound=Store)
-
-
-@contextmanager
-def opened(kind: type[S]) -> Iterator[S]:
-    """Open the store for a command, as a Store or a kind of it.
-
-    Raises:
-        UserError: the store cannot be reached, read or written, or is of another version of MLflow; one line.
-    """
-    import sqlalchemy.exc
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield kind()
-    except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
-        text = one_line(error)
-        if "out-of-date database schema" in text or "Can't locate revision" in text:
-            text = (
-                f"it was written by another version of MLflow than {version('mlflow')}: `mlflow db upgrade` brings an "
-            )
-            text += "older one up to date, a newer one needs that MLflow"
-        raise UserError(f"MLflow store {shown()}: {text}") from None
+        with faults():
+            mlflow.set_tracking_uri(uri())
+            return Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
 
 
 def _check(database: Path) -> None:

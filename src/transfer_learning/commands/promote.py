@@ -1,7 +1,7 @@
 """Register the model of an experiment and make it the champion, if it is not worse than the present one.
 
-    python src/promote.py              the workspace
-    python src/promote.py NAME         a DVC experiment
+    ./tl promote        the workspace
+    ./tl promote NAME   a DVC experiment
 
 Both are compared on the same test photos, pairwise; what counts as worse is in conf/config.yaml under gate. The exit
 code is 0 for a new champion, 1 for a model that is worse, 2 where the two cannot be compared.
@@ -13,25 +13,30 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transfer_learning import contents, gate, predictions, recording, results, revisions, schema, settings, stage, store
+from transfer_learning import revisions
 from transfer_learning.errors import UserError
+
+if TYPE_CHECKING:
+    from transfer_learning import contents, gate, recording, schema
 
 ALIAS = "champion"
 PREDICTIONS = "predictions/predictions.csv"  # of a run
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="promote", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="a DVC experiment")
     parser.add_argument("--force", action="store_true", help="without a comparison, as for a new test set")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from transfer_learning import contents, recording, results, settings, store
+
     limits = settings.check(settings.read_yaml(Path("params.yaml"))).gate
-    with store.opened(recording.Recorder) as recorder, tempfile.TemporaryDirectory() as aside:
-        found, _ = results.read(arguments.name, Path(aside))
+    recorder = recording.Recorder()
+    with tempfile.TemporaryDirectory() as aside:
+        found = contents.of(results.read(arguments.name, Path(aside))[0])
         run, model = stored(recorder, found)
         with store.one_at_a_time():
             promoted = promote(recorder, found, run, model, limits, force=arguments.force)
@@ -48,7 +53,7 @@ def stored(recorder: recording.Recorder, found: contents.Contents) -> tuple[Any,
     run = recorder.find(found)
     model = recorder.model_of(run.info.experiment_id, run.info.run_id) if run else None
     if model is None:
-        again = "make record" + (f" NAMES={found.name}" if found.name != revisions.WORKSPACE else "")
+        again = "./tl record" + (f" {found.name}" if found.name != revisions.WORKSPACE else "")
         raise UserError(f"the MLflow store lacks the {'model' if run else 'run'} of {found.name}: `{again}` adds it")
     return run, model
 
@@ -89,6 +94,8 @@ def against(recorder: recording.Recorder, champion: Any, found: contents.Content
     Raises:
         UserError: the champion's are gone, or not of the same classes and photos.
     """
+    from transfer_learning import gate, predictions
+
     label = f"version {champion.version} of {champion.name}, the {ALIAS}"
     with tempfile.TemporaryDirectory() as aside:
         if not any(file.path == PREDICTIONS for file in recorder.client.list_artifacts(champion.run_id, "predictions")):
@@ -101,7 +108,3 @@ def against(recorder: recording.Recorder, champion: Any, found: contents.Content
         raise UserError(
             f"{found.name} cannot be compared with {label}: {error}; --force promotes all the same"
         ) from None
-
-
-if __name__ == "__main__":
-    stage.run("promote", main)

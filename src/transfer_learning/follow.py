@@ -15,11 +15,12 @@ import threading
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 
-from transfer_learning import contents, environment, revisions, stage
+from transfer_learning import contents, environment, revisions
+from transfer_learning.errors import UserError
 
 RETRY = 5.0  # seconds
 LAST_WAIT = 10.0  # seconds after the end of the stage
@@ -57,7 +58,7 @@ class Follow:
 
     def write(self) -> None:
         """Write to the store whatever is new, until the stage has ended and all is written."""
-        from transfer_learning import recording, store
+        from transfer_learning import recording
 
         recorder: recording.Recorder | None = None
         while True:
@@ -68,21 +69,21 @@ class Follow:
                 recorder = recorder or recording.Recorder()
                 recorder.sync(self.contents, status=status, live_tags=self.tags, replace_files=False)
                 self.error = None
-            except Exception as error:  # whatever the store's driver raises: no record is worth a training
+            except Exception as error:  # whatever it is: no record is worth a training
                 recorder = None
+                text = str(error) if isinstance(error, UserError) else f"recording into MLflow: {error!r}"
                 if self.error is None:
-                    print(f"warning: {said(store.one_line(error))}", file=sys.stderr, flush=True)
-                self.error = store.one_line(error)
+                    say(text)
+                self.error = text
             if status != "RUNNING" and self.error is None:
                 self.stored.set()
                 return
 
 
-def said(error: str) -> str:
+def say(error: str) -> None:
     """One line for a store that does not answer."""
-    from transfer_learning import store
-
-    return f"MLflow store {store.shown()}: {error}; training goes on, `make record` adds what is missing at the end"
+    lasting = "training goes on, `./tl record` adds what is missing at the end"
+    print(f"warning: {error}; {lasting}", file=sys.stderr, flush=True)
 
 
 def facts(params: dict[str, str]) -> dict[str, str]:
@@ -95,15 +96,14 @@ def facts(params: dict[str, str]) -> dict[str, str]:
     return tags
 
 
-def main() -> None:
+def until_the_end(stage: str) -> NoReturn:
+    """Record a stage from what standard input says of it; ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    follow = Follow(sys.argv[1])
+    follow = Follow(stage)
     threading.Thread(target=follow.write, daemon=True).start()
     follow.hear(iter(sys.stdin.readline, ""))
     if not follow.stored.wait(LAST_WAIT) and follow.error is None:
-        print(f"warning: {said('has not answered in time')}", file=sys.stderr, flush=True)
+        from transfer_learning import store
+
+        say(f"MLflow store {store.shown()}: has not answered in time")
     os._exit(0 if follow.stored.is_set() else 1)  # a thread that waits for a silent server holds nothing up
-
-
-if __name__ == "__main__":
-    stage.run("follow", main)

@@ -1,7 +1,7 @@
 """Write one HTML file with everything about an experiment: results, curves, mistakes, settings, where they come from.
 
-    python src/report.py               the workspace
-    python src/report.py NAME          a DVC experiment
+    ./tl report                    the workspace, into report.html
+    ./tl report NAME --out FILE    a DVC experiment
 
 The file needs no other file and no network. It is put into the experiment's MLflow run too, as report/report.html.
 """
@@ -12,19 +12,24 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from transfer_learning import contents, files, provenance, recording, report, results, revisions, stage, store
+from transfer_learning import files, revisions
 from transfer_learning.errors import UserError
 from transfer_learning.parts import SPLIT
 
+if TYPE_CHECKING:
+    from transfer_learning import results
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+
+def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="a DVC experiment")
     parser.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help="default: report.html")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from transfer_learning import provenance, report, results
+
     out: Path = arguments.out
     with tempfile.TemporaryDirectory() as aside:
         found, experiment = results.read(arguments.name, Path(aside))
@@ -35,12 +40,18 @@ def main() -> None:
         log(found, html)
 
 
-def split_of(found: contents.Contents, experiment: revisions.Experiment | None, aside: Path) -> Path | None:
+def split_of(found: results.Results, experiment: revisions.Experiment | None, aside: Path) -> Path | None:
     """The split.csv of the results: the workspace's if it is that one, else from DVC; None where it is gone."""
-    locked = {path: md5 for path, _, md5, _ in provenance.outputs(found.folder)}
+    from transfer_learning import dvc_inside, lock
+
+    locked = lock.outputs(lock.read(found.folder))
     if SPLIT.exists() and files.digest(SPLIT, "md5") == locked.get(SPLIT.as_posix()):
         return SPLIT
-    there = results.fetch_output(SPLIT, aside, experiment.commit if experiment else None)
+    try:
+        there = dvc_inside.fetch(SPLIT, aside, experiment.commit if experiment else None)
+    except UserError as error:  # it is for one table
+        print(f"warning: without the numbers of photos: {error}", file=sys.stderr)
+        return None
     return aside / SPLIT if there else None
 
 
@@ -50,6 +61,7 @@ def write(html: str, out: Path) -> None:
     Raises:
         UserError: it cannot be written there.
     """
+
     try:
         if out.is_dir():
             raise UserError(f"--out {out} is a folder: name a file")
@@ -59,18 +71,15 @@ def write(html: str, out: Path) -> None:
         raise UserError(f"--out {out} cannot be written: {error.strerror}") from None
 
 
-def log(found: contents.Contents, html: str) -> None:
+def log(found: results.Results, html: str) -> None:
     """Put the report into the run of its experiment; where that cannot be, say so in one line and go on."""
+    from transfer_learning import contents, recording
+
     try:
-        with store.opened(recording.Recorder) as recorder:
-            if recorder.log_report(found, html):
-                return
-        again = "make record" + (f" NAMES={found.name}" if found.name != revisions.WORKSPACE else "")
+        if recording.Recorder().log_report(contents.of(found), html):
+            return
+        again = "./tl record" + (f" {found.name}" if found.name != revisions.WORKSPACE else "")
         problem = f"the MLflow store lacks the run of {found.name}: `{again}` adds it, then the report can be added"
     except UserError as error:
         problem = str(error)
     print(f"warning: not in MLflow: {problem}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    stage.run("report", main)

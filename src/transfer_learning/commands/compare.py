@@ -1,9 +1,9 @@
 """Compare the workspace with a revision, from what is in git, and say whether it is a regression.
 
-    python src/compare.py main               the workspace against a git revision or a DVC experiment
-    python src/compare.py main my-experiment one of those in place of the workspace
-    python src/compare.py main --merge-base  against the commit where HEAD left main, as CI does
-    python src/compare.py HEAD --reproduced  whether a new `dvc repro` has given the committed results again
+    ./tl compare main                the workspace against a git revision or a DVC experiment
+    ./tl compare main my-experiment  one of those in place of the workspace
+    ./tl compare main --merge-base   against the commit where HEAD left main, as CI does
+    ./tl compare HEAD --reproduced   whether a new `dvc repro` has given the committed results again
 
 Writes compare/compare.md, compare.json and pictures. What counts as worse is in conf/config.yaml under gate. The exit
 code is 0 for no regression, 1 for one, 2 where the two cannot be compared.
@@ -15,23 +15,28 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from transfer_learning import comparison, comparison_report, files, revisions, stage
+from transfer_learning import files, revisions
 from transfer_learning.errors import UserError
+
+if TYPE_CHECKING:
+    from transfer_learning import comparison
 
 RAW = Path("data/raw")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("base", help="a git revision or a DVC experiment")
     parser.add_argument("new", nargs="?", help="the same; the workspace by default")
     parser.add_argument("--merge-base", action="store_true", help="take the commit that HEAD and BASE have in common")
     parser.add_argument("--reproduced", action="store_true", help="any difference beyond the tolerances is wrong")
     parser.add_argument("--out", type=Path, default=Path("compare"), help="folder, replaced; compare by default")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from transfer_learning import comparison_report
+
     if arguments.out.exists() and not (arguments.out / "compare.json").exists():
         raise UserError(f"{arguments.out} is there and no earlier comparison: name a new folder with --out")
     with tempfile.TemporaryDirectory() as aside, files.written_aside(arguments.out) as folder:
@@ -56,6 +61,8 @@ def compare(arguments: argparse.Namespace, aside: Path) -> comparison.Comparison
     Raises:
         UserError: one of them cannot be read.
     """
+    from transfer_learning import comparison
+
     if unmerged := revisions.unmerged():
         raise UserError(f"a merge is unresolved in {unmerged[0]}: resolve it, `dvc repro`, `git add` and commit first")
     base = export(arguments.base, aside / "base", merge_base=arguments.merge_base)
@@ -65,13 +72,11 @@ def compare(arguments: argparse.Namespace, aside: Path) -> comparison.Comparison
 
 def export(name: str, folder: Path, *, merge_base: bool = False) -> comparison.State:
     """Read a revision or experiment."""
+    from transfer_learning import comparison
+
     commit = revisions.commit(name)
     if merge_base:
         commit = revisions.merge_base(commit)
     revisions.export(commit, folder, *comparison.FILES)
     label = commit[:7] if commit.startswith(name) else f"{name} ({commit[:7]})"
-    return comparison.read(folder, label)
-
-
-if __name__ == "__main__":
-    stage.run("compare", main)
+    return comparison.read(folder, label, commit)

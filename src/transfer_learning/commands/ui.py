@@ -1,18 +1,31 @@
-"""Start the MLflow UI on 127.0.0.1 for the store that the stages write to."""
+"""Add to the MLflow store what it lacks, as `./tl record` does, and start its UI on 127.0.0.1."""
 
+from __future__ import annotations
+
+import argparse
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from transfer_learning import settings, stage, store
 from transfer_learning.errors import UserError
 
+if TYPE_CHECKING:
+    from transfer_learning import store
 
-def main() -> None:
-    port = os.environ.get("PORT", "5000")
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", help="default: the environment variable PORT, else 5000")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from transfer_learning import record, store
+
+    port = arguments.port or os.environ.get("PORT", "5000")
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise UserError(f"PORT = {port!r}: allowed is a number from 1 to 65535")
-    with store.opened(store.Store) as opened:  # there from now on, readable and of this version of MLflow
-        page = _runs(opened)
+        raise UserError(f"port {port!r}: allowed is a number from 1 to 65535")
+    if added := record.missing():
+        print("\n".join(added), flush=True)
+    page = _runs(store.Store())  # it is there from now on, readable and of this version of MLflow
     if store.uri().startswith("http"):
         print(f"the store is a server, with a UI of its own: {store.shown()}/{page}")
         return
@@ -25,12 +38,10 @@ def main() -> None:
 
 def _runs(opened: store.Store) -> str:
     """The page with the runs of the data at hand; without the parameters MLflow opens on its pages for chat models."""
+    from transfer_learning import settings, store
+
     experiment = opened.experiment(str(settings.flat()["data.name"]))
     if experiment is None:
         return ""
     view = f"&viewStateShareKey={store.VIEW}" if store.VIEW_TAG in opened.client.get_experiment(experiment).tags else ""
     return f"#/experiments/{experiment}/runs?workflowType=machine_learning{view}"
-
-
-if __name__ == "__main__":
-    stage.run("ui", main)

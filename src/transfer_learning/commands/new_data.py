@@ -1,6 +1,8 @@
 """Look at photos of one's own before training: a folder, an archive or the URL of one. Changes nothing.
 
-python src/new_data.py /folder/of/photos
+    ./tl new-data ~/Pictures/flowers
+
+It ends with the command that runs the experiment on them.
 """
 
 from __future__ import annotations
@@ -9,29 +11,31 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
-from transfer_learning import inspection, own_photos, settings, stage
-from transfer_learning.archives import extract_photos
-from transfer_learning.compose import compose
-from transfer_learning.parts import PARTS
-from transfer_learning.splitting import describe
+    from transfer_learning import inspection
 
 FEW_TEST_PHOTOS = 100  # the 95 % interval of 90 right of 100 reaches from 83 to 94 %
 LISTED = 10  # lines of each kind
 ENDS = 6  # largest and smallest classes, where there are many
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="new_data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("path", help="a folder, a zip or tar file, or a URL")
-    given = parser.parse_args().path
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="FOLDER", help="a folder of photos, a zip or tar file of one, or its URL")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+
+    from transfer_learning import inspection, own_photos
+    from transfer_learning.archives import extract_photos
+
+    given: str = arguments.path
     values = composed(given)
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
     source = own_photos.find(given)
@@ -50,6 +54,9 @@ def main() -> None:
 
 def composed(path: str) -> Any:
     """The settings of an experiment on these photos."""
+    from transfer_learning import inspection, settings
+    from transfer_learning.compose import compose
+
     with tempfile.TemporaryDirectory() as aside:
         target = Path(aside) / "params.yaml"
         compose(target, ["data=folder", f"data.path={inspection.quoted(path)}"])
@@ -58,6 +65,11 @@ def composed(path: str) -> Any:
 
 def show(console: Console, found: inspection.Findings, path: str) -> None:
     """Print what was found and what to run."""
+    from rich.markup import escape
+
+    from transfer_learning import inspection
+    from transfer_learning.splitting import describe
+
     console.print(_classes(found))
     low, middle, high = (tuple(edge) for edge in _quantiles(found))
     formats = ", ".join(f"{number:,} {kind}" for kind, number in found.formats.items())
@@ -83,6 +95,11 @@ def show(console: Console, found: inspection.Findings, path: str) -> None:
 
 
 def _classes(found: inspection.Findings) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from transfer_learning.parts import PARTS
+
     counts = found.table.groupby(["label", "part"]).size().unstack(fill_value=0)
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     parts = [part for part in PARTS if part in counts]
@@ -109,13 +126,11 @@ def _pairs(pairs: list[tuple[str, str]]) -> list[str]:
 
 
 def _list(console: Console, title: str, lines: list[str]) -> None:
+    from rich.markup import escape
+
     if lines:
         console.print(f"{len(lines)} {title}:", style="bold yellow")
         for line in lines[:LISTED]:
             console.print(escape(f"  {line}"))
         if len(lines) > LISTED:
             console.print(f"  ... and {len(lines) - LISTED} more")
-
-
-if __name__ == "__main__":
-    stage.run("new_data", main)

@@ -1,4 +1,4 @@
-"""Run a recipe of conf/sweep through DVC's queue.
+"""Recipes of conf/sweep, run through DVC's queue.
 
 A recipe is a list of override lists; `key=1,2` stands for both, as in `dvc exp run --queue`. Started again, after an
 interruption or with more in the recipe, it runs what is not done yet.
@@ -6,10 +6,8 @@ interruption or with more in the recipe, it runs what is not done yet.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,11 +19,10 @@ from typing import Any
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from transfer_learning import compose, files, revisions, settings, stage
+from transfer_learning import compose, dvc_inside, files, revisions, settings, stage
 from transfer_learning.errors import UserError
 from transfer_learning.workspace import main_workspace
 
-RECIPES = Path("conf/sweep")
 POLL = 3.0  # seconds
 
 
@@ -38,41 +35,12 @@ class Trial:
     values: dict[str, Any]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="sweep", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("recipe", nargs="?", default="", help="name of a file in conf/sweep")
-    parser.add_argument("-j", "--jobs", type=int, default=1, help="trials at a time")
-    arguments = parser.parse_args()
-    trials = read(arguments.recipe)
-    done = {trial.name for trial in trials if not may_have_changed(trial) and is_done(trial)}
-    print(f"sweep {arguments.recipe}: {len(trials)} trials, {len(done)} of them done before")
-    states = queue_states()
-    for trial in trials:
-        if trial.name not in done and states.get(trial.name) not in ("Queued", "Running"):
-            if states.get(trial.name) == "Failed":
-                revisions.dvc("queue", "remove", trial.name)
-            forget(trial)
-            changes = [word for override in trial.overrides for word in ("-S", override)]
-            revisions.dvc("exp", "run", "--queue", "--name", trial.name, *changes)
-    waiting = [trial for trial in trials if trial.name not in done]
-    failed = watch(waiting, jobs=arguments.jobs) if waiting else []
-    if len(failed) < len(trials):
-        record([trial.name for trial in trials if trial not in failed])
-    print(f"{len(trials) - len(failed)} of {len(trials)} trials succeeded; `dvc exp show --only-changed` compares them")
-    if failed:
-        raise UserError("failed: " + "; ".join(save_log(trial) for trial in failed))
-
-
-def read(recipe: str) -> list[Trial]:
+def read(path: Path) -> list[Trial]:
     """Read a recipe and compose every trial, so that a mistake is found before anything runs.
 
     Raises:
-        UserError: there is no such recipe, it is no list of lists, or some settings are wrong.
+        UserError: it is no list of lists, or some settings are wrong.
     """
-    path = RECIPES / f"{recipe}.yaml"
-    if not path.exists():
-        known = ", ".join(sorted(found.stem for found in RECIPES.glob("*.yaml")))
-        raise UserError(f"no recipe {path}: NAME={recipe or '...'} must be one of {known}")
     try:
         lists = OmegaConf.to_container(OmegaConf.load(path))
     except (OSError, YAMLError) as error:
@@ -92,7 +60,7 @@ def read(recipe: str) -> list[Trial]:
             values = settings.read_yaml(target)
             settings.check(values, where=f"{path}: {' '.join(overrides) or 'the default'}")
             digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:7]
-            name = f"{recipe.replace('_', '-')}-{digest}"
+            name = f"{path.stem.replace('_', '-')}-{digest}"
             trials[name] = Trial(name, overrides, values)
     return list(trials.values())
 
@@ -102,7 +70,7 @@ def is_done(trial: Trial) -> bool:
     return any(
         one.name == trial.name
         and revisions.text(one.commit, "reports/test/metrics.json") is not None
-        and subprocess.run(["git", "diff", "--quiet", one.commit, "--", *made_from()], check=False).returncode == 0
+        and not revisions.code_changed(one.commit)
         for one in revisions.experiments(revisions.head())
     )
 
@@ -111,12 +79,6 @@ def may_have_changed(trial: Trial) -> bool:
     """Whether the photos of a trial are none of its settings: DVC must look at a folder or file of one's own again, and
     takes the results of an earlier run where nothing has changed."""
     return trial.values["data"]["kind"] == "folder"
-
-
-def made_from() -> list[str]:
-    """The files of git's that results follow from, as dvc.yaml declares them."""
-    stages = settings.read_yaml(Path("dvc.yaml"))["stages"].values()
-    return ["dvc.yaml", *sorted({dep for stage in stages for dep in stage["deps"] if dep.startswith("src/")})]
 
 
 def forget(trial: Trial) -> None:
@@ -129,12 +91,16 @@ def forget(trial: Trial) -> None:
             stage.seconds_file(one.name, one.baseline).unlink(missing_ok=True)
 
 
-def queue_states() -> dict[str, str]:
-    """State of every task in DVC's queue by experiment name: Queued, Running, Success or Failed."""
-    from dvc.repo import Repo
-
-    with Repo() as repo:
-        return {row["name"]: row["status"] for row in reversed(repo.experiments.celery_queue.status()) if row["name"]}
+def queue(trials: list[Trial]) -> None:
+    """Put the trials that are not there into DVC's queue."""
+    states = dvc_inside.queue_states()
+    for trial in trials:
+        if states.get(trial.name) not in ("Queued", "Running"):
+            if states.get(trial.name) == "Failed":
+                revisions.dvc("queue", "remove", trial.name)
+            forget(trial)
+            changes = [word for override in trial.overrides for word in ("-S", override)]
+            revisions.dvc("exp", "run", "--queue", "--name", trial.name, *changes)
 
 
 def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
@@ -144,7 +110,7 @@ def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
     while True:
         try:
             time.sleep(POLL)
-            states = queue_states()
+            states = dvc_inside.queue_states()
         except KeyboardInterrupt:
             revisions.dvc("queue", "stop", "--kill")
             print("\nstopped; run the same sweep again to go on", file=sys.stderr)
@@ -167,13 +133,6 @@ def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
     return [trial for trial in trials if not is_done(trial)]
 
 
-def record(names: list[str]) -> None:
-    """Add to the MLflow store the trials that came out of the run cache, where no stage ran to do it."""
-    done = subprocess.run([sys.executable, "src/record.py", *names], stdin=subprocess.DEVNULL, check=False)
-    if done.returncode:
-        print("warning: the MLflow store lacks trials of this sweep; `make record` adds them", file=sys.stderr)
-
-
 WORDS = {"Success": "done", "Running": "running", "Queued": "waiting", "Failed": "failed"}
 
 
@@ -185,7 +144,3 @@ def save_log(trial: Trial) -> str:
         aside.write_text(text)
     why = [line.removeprefix("error: ") for line in text.splitlines() if line.startswith("error: ")]
     return f"{trial.name} ({why[-1] if why else 'no error of ours'}), log in {path.relative_to(main_workspace())}"
-
-
-if __name__ == "__main__":
-    stage.run("sweep", main)

@@ -1,4 +1,10 @@
-"""Predict the class of photos with the model of the workspace, or of MLflow's registry."""
+"""Predict the class of photos with the model of the workspace, or of MLflow's registry.
+
+    ./tl predict photo.jpg holiday/           a table; --json for one JSON object a line
+    ./tl predict photo.jpg --model champion   by alias from MLflow's registry
+
+Photos that cannot be read are named, the others predicted, and the exit code is 2 then.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer_learning import contents, photos, runtime, settings, stage
 from transfer_learning.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,13 +23,16 @@ if TYPE_CHECKING:
 BATCH = 64
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="predict", description=__doc__)
-    parser.add_argument("photos", nargs="+", type=Path, help="photos, or folders of them")
-    parser.add_argument("--model", default=str(contents.MODEL), help="a .keras file, or an alias such as champion")
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="photos, or folders of them")
+    parser.add_argument("--model", help="a .keras file, or an alias such as champion; default: the workspace's model")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     parser.add_argument("--overlay", type=Path, metavar="FOLDER", help="write photos with their Grad-CAM there")
-    arguments = parser.parse_args()
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from transfer_learning import results, runtime
+
     paths = list(_expand(arguments.photos))
     overlays = None
     if arguments.overlay:
@@ -34,7 +42,7 @@ def main() -> None:
     runtime.setup(seed=0, threads=0)  # as evaluate does: the same photo, the same number
     from transfer_learning.predictor import Predictor
 
-    model = arguments.model
+    model = arguments.model or str(results.MODEL)
     predictor = Predictor(Path(model) if Path(model).suffix or "/" in model else registered(model))
     rows: list[dict[str, object]] = []
     problems = 0
@@ -56,20 +64,19 @@ def registered(alias: str) -> Path:
     Raises:
         UserError: there is none, or the store cannot be reached.
     """
-    from transfer_learning import store
+    from transfer_learning import settings, store
 
     name = str(settings.flat()["data.name"])
-    with store.opened(store.Store) as opened:
-        import mlflow
-
-        version = opened.registered(name, alias)
-        if version is None:
-            raise UserError(f"no model of {name} has the alias {alias}: src/promote.py gives champion")
-        mlflow.set_tracking_uri(store.uri())
-        return Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version.version}")) / "artifacts/model.keras"
+    opened = store.Store()
+    version = opened.registered(name, alias)
+    if version is None:
+        raise UserError(f"no model of {name} has the alias {alias}: `./tl promote` gives champion")
+    return opened.fetch_model(version) / "artifacts/model.keras"
 
 
 def _expand(given: list[Path]) -> list[Path]:
+    from transfer_learning import photos
+
     paths: list[Path] = []
     for path in given:
         inside = [path / name for name in photos.list_photos(path)] if path.is_dir() else [path]
@@ -119,7 +126,3 @@ def _print_table(rows: list[dict[str, object]]) -> None:
         path = [str(row["overlay"])] if "overlay" in row else []
         table.add_row(str(row["photo"]), str(row["class"]), f"{row['probability']:.1%}", *path)
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
-
-
-if __name__ == "__main__":
-    stage.run("predict", main)

@@ -1,25 +1,18 @@
-"""Record into MLflow whatever DVC has and the store lacks.
-
-    python src/record.py            the workspace and every experiment of the checked-out commit
-    python src/record.py NAME ...   these experiments, of whatever commit
-    python src/record.py --here     the experiment that DVC is running in this folder, when standard input says that its
-                                    results are there (the evaluate stage starts it)
-
-What is there already is left alone, so it can run as often as one likes. Runs whose process is gone are closed.
-"""
+"""Record into MLflow whatever DVC has and the store lacks."""
 
 from __future__ import annotations
 
-import argparse
 import platform
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from transfer_learning import contents, results, revisions, stage
+from transfer_learning import contents, dvc_inside, lock, results, revisions
+from transfer_learning.errors import UserError
 from transfer_learning.parts import SPLIT
 
 if TYPE_CHECKING:
@@ -28,27 +21,35 @@ if TYPE_CHECKING:
 STAGES = ("train_frozen", "finetune")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="record", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a DVC experiment")
-    parser.add_argument("--here", action="store_true", help="only what is in this folder")
-    arguments = parser.parse_args()
-    from transfer_learning import recording, store
+def running() -> None:
+    """Record the experiment that DVC is running in this folder, when standard input says that its results are there."""
+    from transfer_learning import recording
 
-    if arguments.here:
-        name, baseline = revisions.current()
-        with store.opened(recording.Recorder) as recorder:
-            if sys.stdin.readline():  # else the stage has failed
-                record(recorder, Path(), name, baseline, here=True)
-        return
-    chosen = [revisions.experiment(name) for name in arguments.names] or revisions.experiments(revisions.head())
-    with store.opened(recording.Recorder) as recorder:
-        added = close_stale(recorder)
-        for one in chosen:
-            added += record_experiment(recorder, one)
-        if not arguments.names:
-            added += record_workspace(recorder, chosen)
-    print("\n".join(added) if added else "nothing was missing: the store has every experiment that DVC has")
+    name, baseline = revisions.current()
+    recorder = recording.Recorder()  # ready before the results are
+    if sys.stdin.readline():  # else the stage has failed
+        record(recorder, Path(), name, baseline, here=True)
+
+
+def missing(names: Sequence[str] = ()) -> list[str]:
+    """Record what the store lacks, and close the runs whose process is gone.
+
+    Args:
+        names: of experiments, of whatever commit; none for the workspace and every experiment of the checked-out one.
+
+    Returns:
+        What was added, in words.
+    """
+    from transfer_learning import recording
+
+    chosen = [revisions.experiment(name) for name in names] or revisions.experiments(revisions.head())
+    recorder = recording.Recorder()
+    added = close_stale(recorder)
+    for one in chosen:
+        added += record_experiment(recorder, one)
+    if not names:
+        added += record_workspace(recorder, chosen)
+    return added
 
 
 def record(
@@ -71,25 +72,32 @@ def record_experiment(recorder: Recorder, one: revisions.Experiment) -> list[str
     with tempfile.TemporaryDirectory() as aside:
         folder = Path(aside)
         revisions.export(one.commit, folder, "params.yaml", "dvc.yaml", "dvc.lock", "reports", "src")
-        if not contents.fits_lock(folder):
-            return [f"{one.name}: not recorded, it has not run to its end"]
+        try:
+            if not lock.fits(folder, one.name):
+                return [f"{one.name}: not recorded, it has not run to its end"]
+        except UserError as error:  # of one experiment: the others are recorded
+            return [f"{one.name}: not recorded, {error}"]
         lost = []
-        for path in (contents.MODEL, SPLIT):
-            if not results.fetch_output(path, folder, one.commit):
-                lost.append(f"{one.name}: without {path}, which DVC has neither here nor in a remote (dvc exp pull?)")
+        for path in (results.MODEL, SPLIT):
+            try:
+                if not dvc_inside.fetch(path, folder, one.commit):
+                    lacking = f"without {path}, which DVC has neither here nor in a remote (dvc exp pull?)"
+                    lost.append(f"{one.name}: {lacking}")
+            except UserError as error:  # the run is recorded all the same
+                lost.append(f"{one.name}: {error}")
         changed = revisions.code_changed(one.baseline, one.commit)
         return record(recorder, folder, one.name, one.baseline, here=False, changed=changed) + lost
 
 
 def record_workspace(recorder: Recorder, experiments: list[revisions.Experiment]) -> list[str]:
     """Record the workspace, unless it holds one of the experiments."""
-    if not contents.fits_lock(Path()):
+    if not lock.fits(Path()):
         return ["workspace: not recorded, its results are not those of params.yaml: `dvc repro` first"]
     if revisions.in_workspace(experiments):
         return []
     name, baseline = revisions.WORKSPACE, revisions.head()
     lines = record(recorder, Path(), name, baseline, here=False, changed=revisions.code_changed(baseline))
-    missing = [path for path in (contents.MODEL, SPLIT) if not path.exists()]
+    missing = [path for path in (results.MODEL, SPLIT) if not path.exists()]
     return lines + [f"workspace: without {path}, which is not here: `dvc checkout` or `dvc pull`" for path in missing]
 
 
@@ -110,7 +118,3 @@ def _alive(pid: str, started: str) -> bool:
         return abs(psutil.Process(int(pid)).create_time() - float(started)) < 2
     except psutil.NoSuchProcess:
         return False
-
-
-if __name__ == "__main__":
-    stage.run("record", main)

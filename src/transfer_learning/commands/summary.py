@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
-from transfer_learning import caveats, predictions, revisions, stage, workspace
+from transfer_learning import revisions
 from transfer_learning.errors import UserError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a DVC experiment; the workspace by default")
 
 
 def read(experiment: str | None, path: str) -> str:
@@ -25,8 +27,13 @@ def read(experiment: str | None, path: str) -> str:
     return shown
 
 
-def main() -> None:
-    experiment = sys.argv[1] if len(sys.argv) > 1 else None
+def run(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from transfer_learning import caveats, predictions, stage, workspace
+
+    experiment: str | None = arguments.name
     frozen, tuned, test = (
         json.loads(read(experiment, f"reports/{phase}/metrics.json")) for phase in ("frozen", "finetune", "test")
     )
@@ -48,7 +55,3 @@ def main() -> None:
         console.print(f"time of each stage when it last ran: {times}", soft_wrap=True)
     if experiment is None:
         console.print("figures: reports/   model: models/model.keras   every run with its curves: make ui")
-
-
-if __name__ == "__main__":
-    stage.run("summary", main)

@@ -1,0 +1,29 @@
+"""Write params.yaml anew from conf/, as `dvc exp run` does.
+
+    ./tl params
+    ./tl params --out other.yaml +experiment=demo seed=1
+
+Overrides are those of `dvc exp run -S`: what an experiment with them would run with.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from transfer_learning.errors import UserError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("overrides", nargs="*", metavar="OVERRIDE", help="key=value, of a setting or a group")
+    parser.add_argument("--out", type=Path, default=Path("params.yaml"), metavar="FILE", help="default: params.yaml")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from transfer_learning.compose import compose
+
+    for word in arguments.overrides:
+        if "=" not in word and not word.startswith("~"):  # ~key takes one away
+            raise UserError(f"{word!r} is no override key=value; a file to write is named with --out")
+    compose(arguments.out, arguments.overrides)
+    print(f"wrote {arguments.out}")
