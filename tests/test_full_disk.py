@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Clone
+from support.clone import Clone
 
 # a folder of a size of its own with a copy of the clone in it, filled up but for some kB
 SCRIPT = r"""

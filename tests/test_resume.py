@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import Clone
 from filelock import FileLock
+from support.clone import Clone
 
 from transfer_learning import checkpoint
 from transfer_learning.stage import written_aside

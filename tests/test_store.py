@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import DEMO, Clone
 from mlflow import MlflowClient
 from PIL import Image
-from test_record import everything, runs, store_of
+from support.clone import DEMO, Clone, answer
+from support.stores import everything, runs, store_of
 
 from transfer_learning import store
 
@@ -109,12 +109,8 @@ def test_a_store_that_cannot_be_used_is_one_line(demo_clone: Clone, tmp_path: Pa
         database.mkdir()
     else:
         database.write_text("no database")
-    clone = demo_clone
-    clone.environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{database}"
-    try:
-        said = clone.run("python", *f"src/{command}".split(), code=2)
-    finally:
-        del clone.environment["MLFLOW_TRACKING_URI"]
+    clone = Clone.at(demo_clone.folder, demo_clone.environment | {"MLFLOW_TRACKING_URI": f"sqlite:///{database}"})
+    said = clone.run("python", *f"src/{command}".split(), code=2)
     reasons = {"newer": "written by another version of MLflow", "folder": "unable to open", "no database": "not a data"}
     assert said.count("\n") == 1
     assert said.startswith(f"error: {command.split('.')[0]}: MLflow store sqlite:///{database}: ")
@@ -133,14 +129,6 @@ def test_an_empty_store_has_no_champion_and_nothing_to_show_yet(demo_clone: Clon
     clone = demo_clone.copy(tmp_path)
     said = clone.run("python", "src/predict.py", "--model", "champion", "x.png", code=2)
     assert said == "error: predict: no model of drawn has the alias champion: src/promote.py gives champion\n"
-
-
-def answer(url: str, body: Any = None) -> Any:
-    """What a server answers; text, or JSON when a body was sent."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as page:
-        return page.read().decode() if body is None else json.loads(page.read())
 
 
 def encoded(photo: Image.Image, kind: str, **options: Any) -> str:
