@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.clone import DEMO, Clone
-from support.stores import runs, store_of
+from support.stores import everything, runs, store_of
 
 
 @pytest.fixture(scope="module")
