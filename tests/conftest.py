@@ -1,143 +1,69 @@
-"""What the tests share: a temporary clone of the project, run with the real commands."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-ROOT = Path(__file__).resolve().parent.parent
-DEMO = ("-S", "+experiment=demo")  # for dvc exp run
-STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")
+pytest.register_assert_rewrite("support")
 
+from support.clone import Clone  # noqa: E402
 
-class Clone:
-    """A git repository with the files of this one, made to run the small demo experiment."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        ).stdout.split("\0")  # fmt: skip
-        for name in filter(None, listed):
-            if (ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
-        self.environment = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("DVC_", "MLFLOW_", "GIT_")) and name != "DATA_MIRROR"
-        } | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "DATA_MIRROR": str(folder / "no mirror"),
-            "DVC_NO_ANALYTICS": "1",
-        }
-        self.run("git", "init", "--quiet", "--initial-branch=main")
-        self.run("git", "config", "user.email", "tests@example.com")
-        self.run("git", "config", "user.name", "tests")
-        self.commit("start")
-
-    def run(self, *command: str, code: int = 0) -> str:
-        """Run a command in the clone; its exit code must be `code`; returns what it printed."""
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
-        )
-        output = done.stdout + done.stderr
-        assert done.returncode == code, f"{' '.join(command)} exited with {done.returncode}:\n{output[-6000:]}"
-        return output
-
-    def commit(self, message: str) -> None:
-        self.run("git", "add", "--all")
-        self.run("git", "commit", "--quiet", "--message", message)
-
-    def copy(self, folder: Path, *, store: bool = False) -> Clone:
-        """A copy in an empty or new folder, as committed, without experiments; with the MLflow store or without."""
-        subprocess.run(["cp", "-r", f"{self.folder}/.", str(folder)], check=True)
-        other = object.__new__(Clone)
-        other.folder, other.environment = folder, dict(self.environment)
-        other.run("git", "checkout", "--quiet", "--force", "HEAD")
-        for ref in other.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split():
-            other.run("git", "update-ref", "-d", ref)  # of other tests
-        if not store:
-            other.run("rm", "-rf", "mlflow.db", "mlartifacts")
-        return other
-
-    @contextmanager
-    def serving(self, command: list[str], path: str, *, within: float = 90) -> Iterator[str]:
-        """Start a server in the clone, `PORT` in the command replaced by a free port; gives its address.
-
-        Args:
-            path: of the page that answers when the server is ready, which must be so `within` as many seconds.
-        """
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        log = self.folder.parent / f"server {port}.log"
-        with open(log, "w") as output:
-            process = subprocess.Popen(
-                [word.replace("PORT", port) for word in command], cwd=self.folder, stdout=output,
-                stderr=subprocess.STDOUT, env=self.environment | {"PORT": port}, start_new_session=True,
-            )  # fmt: skip
-        address, started = f"http://127.0.0.1:{port}", time.monotonic()
-        try:
-            while not answers(address + path):
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < started + within, log.read_text()
-                time.sleep(0.2)
-            yield address
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-                process.wait(30)
-
-    def give_environment(self) -> None:
-        """Let this environment be the clone's .venv, as make would have made it, and not be on PATH.
-
-        Of links, one for each part: what clears .venv leaves what they lead to.
-        """
-        ours, theirs = Path(sys.executable).parent.parent, self.folder / ".venv"
-        theirs.mkdir()
-        for part in ours.iterdir():
-            if part.name != ".from-lock":
-                (theirs / part.name).symlink_to(part)
-        (theirs / ".from-lock").touch()
-        entries = self.environment["PATH"].split(os.pathsep)
-        self.environment["PATH"] = os.pathsep.join(entry for entry in entries if Path(entry) != ours / "bin")
-
-    def stages_run(self, output: str) -> list[str]:
-        """The stages that DVC says it ran, in order."""
-        return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
+# variables that change what our code does: those that somebody has exported are not for the tests
+FOREIGN = ("DVC_ROOT", "DVC_EXP", "DVC_STAGE", "MLFLOW_TRACKING", "KERAS_")
 
 
-def answers(url: str) -> bool:
-    """Whether a server answers there with a page."""
-    try:
-        with urllib.request.urlopen(url, timeout=5) as page:
-            return bool(page.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+def pytest_configure() -> None:
+    for name in [name for name in os.environ if name.startswith(FOREIGN)]:
+        del os.environ[name]
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """Each test begins with the same variables, folder and random numbers, whatever ran before it."""
+    before, folder = dict(os.environ), os.getcwd()
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
+    yield
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")
 def demo_clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone in a folder with a space in its name, after `dvc repro` of the demo settings; committed.
 
-    All tests share it and leave its workspace as it is: one that changes something takes a copy.
+    It is made once for all workers and only read: a test that runs DVC in it, or changes anything, takes a copy.
     """
-    clone = Clone(tmp_path_factory.mktemp("a clone") / "with space")
-    clone.run("python", "src/cli.py", "params", "+experiment=demo")
-    clone.first_output = clone.run("dvc", "repro")  # type: ignore[attr-defined]
-    clone.commit("demo")
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # of all workers
+    folder, printed = shared / "a clone/with space", shared / "a clone/printed"
+    with FileLock(shared / "a clone.lock"):
+        if not printed.exists():
+            clone = Clone(folder)
+            clone.run("python", "src/cli.py", "params", "+experiment=demo")
+            output = clone.run("dvc", "repro")
+            clone.commit("demo")
+            printed.write_text(output)
+    clone = Clone.at(folder)
+    clone.first_output = printed.read_text()
     return clone
+
+
+@pytest.fixture(autouse=True)
+def untouched(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test changes the clone that all share; the one that did is named at once, not a later one that counts."""
+    if "demo_clone" not in request.fixturenames:
+        yield
+        return
+    clone: Clone = request.getfixturevalue("demo_clone")
+    variables, files = dict(clone.environment), clone.files()
+    yield
+    assert clone.environment == variables
+    assert clone.files() == files, "the shared clone was changed: take a copy"

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
 from PIL import Image
+from support.clone import ROOT
 
 from transfer_learning import augment, photos, settings
 from transfer_learning.errors import UserError

@@ -8,7 +8,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT
+from support.clone import ROOT
 
 from transfer_learning import backbone, backbones, classifier, epochs, folding, settings, weights, whole_model
 from transfer_learning.backbones import BACKBONES

@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
-from conftest import Clone
+from support.clone import Clone
 
 from transfer_learning import contents
 from transfer_learning.caveats import caveats

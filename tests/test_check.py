@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Clone
+from support.clone import Clone
 
 LOCK = "dvc.lock is of this code and these settings"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Clone
+from support.clone import ROOT, Clone
 
 GITHUB, GITLAB = ".github/workflows/ci.yml", ".gitlab-ci.yml"
 WORKFLOW: dict[Any, Any] = yaml.safe_load((ROOT / GITHUB).read_text())
@@ -127,8 +127,7 @@ def run_steps(clone: Clone, job: str, summary: Path, **environment: str) -> dict
 
 def test_the_steps_of_lock_and_compare_run_in_a_clean_clone(demo_clone: Clone, tmp_path: Path) -> None:
     origin = as_default(demo_clone.copy(tmp_path / "origin"))
-    clone = Clone.__new__(Clone)
-    clone.folder, clone.environment = tmp_path / "clone", origin.environment
+    clone = Clone.at(tmp_path / "clone", origin.environment)
     origin.run("git", "clone", "--quiet", str(origin.folder), str(clone.folder))
     (clone.folder / ".venv").mkdir()
     (clone.folder / ".venv/.from-lock").touch()

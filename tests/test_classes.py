@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from phases import phase
+from support.phases import phase
 
 from transfer_learning import backbone, backbones, classifier, epochs, sampling, whole_model
 from transfer_learning.head import HEAD

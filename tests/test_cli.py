@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Clone
+from support.clone import ROOT, Clone
 
 import cli
 

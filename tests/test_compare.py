@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Clone
-from edited_results import (
+from support.clone import Clone
+from support.edited_results import (
     PREDICTIONS,
     TESTED,
     TUNED,

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Clone
-from edited_results import (
+from PIL import Image
+from support.clone import Clone
+from support.edited_results import (
     Row,
     base,
     compared,
@@ -15,7 +16,6 @@ from edited_results import (
     predictions,
     wrong,
 )
-from PIL import Image
 
 
 @pytest.fixture
@@ -92,8 +92,7 @@ def test_what_cannot_be_compared_is_said_in_a_line_with_the_remedy(
 
 def test_a_shallow_clone_is_told_how_to_get_the_history(clone: Clone, tmp_path: Path) -> None:
     clone.run("git", "commit", "--quiet", "--allow-empty", "--message", "newer")
-    shallow = Clone.__new__(Clone)
-    shallow.folder, shallow.environment = tmp_path / "shallow", clone.environment
+    shallow = Clone.at(tmp_path / "shallow", clone.environment)
     clone.run("git", "clone", "--quiet", "--depth", "1", f"file://{clone.folder}", str(shallow.folder))
     said = "is not in this shallow clone: `git fetch --unshallow`"
     assert said in shallow.run("python", "src/cli.py", "compare", "origin/main", code=2)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, STAGES, Clone
+from support.clone import ROOT, STAGES, Clone
 
 from transfer_learning import settings
 from transfer_learning.compose import compose
@@ -100,15 +100,20 @@ def test_a_model_too_small_for_fine_tune_at_is_refused(tmp_path: Path) -> None:
         settings.check(settings.read_yaml(target))
 
 
+@pytest.fixture
+def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
+    return demo_clone.copy(tmp_path / "with space")
+
+
 def test_first_repro_runs_all_six_stages_in_a_path_with_a_space(demo_clone: Clone) -> None:
-    assert demo_clone.stages_run(demo_clone.first_output) == list(STAGES)  # type: ignore[attr-defined]
+    assert demo_clone.stages_run(demo_clone.first_output) == list(STAGES)
     for path in ("models/model.keras", "reports/test/metrics.json", "reports/finetune/learning_curves.png"):
         assert (demo_clone.folder / path).stat().st_size > 0
 
 
-def test_second_repro_runs_nothing(demo_clone: Clone) -> None:
-    assert demo_clone.stages_run(demo_clone.run("dvc", "repro")) == []
-    assert "up to date" in demo_clone.run("dvc", "status")
+def test_second_repro_runs_nothing(clone: Clone) -> None:
+    assert clone.stages_run(clone.run("dvc", "repro")) == []
+    assert "up to date" in clone.run("dvc", "status")
 
 
 def test_git_has_all_small_results_and_nothing_else_is_left(demo_clone: Clone) -> None:
@@ -118,45 +123,38 @@ def test_git_has_all_small_results_and_nothing_else_is_left(demo_clone: Clone) -
     assert demo_clone.run("git", "status", "--porcelain") == ""
 
 
-def test_changed_fine_tune_at_runs_finetune_and_evaluate_only(demo_clone: Clone) -> None:
-    output = demo_clone.run(
+def test_changed_fine_tune_at_runs_finetune_and_evaluate_only(clone: Clone) -> None:
+    output = clone.run(
         "dvc", "exp", "run", "--temp", "--name", "later", "-S", "+experiment=demo", "-S", "finetune.fine_tune_at=7"
     )
-    assert demo_clone.stages_run(output) == ["finetune", "evaluate"]
+    assert clone.stages_run(output) == ["finetune", "evaluate"]
     assert "fine-tuning from layer 7 of 13" in output
 
 
-def test_fine_tune_at_below_the_boundary_trains_from_the_photos(demo_clone: Clone) -> None:
-    output = demo_clone.run(
+def test_fine_tune_at_below_the_boundary_trains_from_the_photos(clone: Clone) -> None:
+    output = clone.run(
         "dvc", "exp", "run", "--temp", "--name", "whole", "-S", "+experiment=demo", "-S", "finetune.fine_tune_at=0"
     )
-    assert demo_clone.stages_run(output) == ["finetune", "evaluate"]
+    assert clone.stages_run(output) == ["finetune", "evaluate"]
     assert "training from the photos" in output
 
 
 @pytest.mark.full  # a minute; the test of declared groups guards the same
-def test_another_size_of_the_photos_is_computed_anew(demo_clone: Clone) -> None:
-    output = demo_clone.run(
+def test_another_size_of_the_photos_is_computed_anew(clone: Clone) -> None:
+    output = clone.run(
         "dvc", "exp", "run", "--temp", "--name", "small", "-S", "+experiment=demo", "-S", "images.size=48"
     )
-    assert demo_clone.stages_run(output) == ["featurize", "train_frozen", "finetune", "evaluate"]
+    assert clone.stages_run(output) == ["featurize", "train_frozen", "finetune", "evaluate"]
 
 
-def test_changed_figure_code_trains_nothing(demo_clone: Clone) -> None:
-    module = demo_clone.folder / "src" / "transfer_learning" / "figures.py"
-    before = module.read_text()
-    module.write_text(before + "\n# changed\n")
-    try:
-        output = demo_clone.run("dvc", "repro", "--dry")
-    finally:
-        module.write_text(before)
-    assert demo_clone.stages_run(output) == ["evaluate"]
+def test_changed_figure_code_trains_nothing(clone: Clone) -> None:
+    module = clone.folder / "src" / "transfer_learning" / "figures.py"
+    module.write_text(module.read_text() + "\n# changed\n")
+    assert clone.stages_run(clone.run("dvc", "repro", "--dry")) == ["evaluate"]
 
 
-def test_wrong_setting_stops_an_experiment_with_one_line(demo_clone: Clone) -> None:
-    output = demo_clone.run(
-        "dvc", "exp", "run", "--temp", "-S", "+experiment=demo", "-S", "finetune.epochs=0", code=255
-    )
+def test_wrong_setting_stops_an_experiment_with_one_line(clone: Clone) -> None:
+    output = clone.run("dvc", "exp", "run", "--temp", "-S", "+experiment=demo", "-S", "finetune.epochs=0", code=255)
     assert "error: finetune: params.yaml: finetune.epochs = 0: must be greater than or equal to 1" in output
     assert "Traceback" not in output
 

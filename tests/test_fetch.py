@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import Clone
+from support.clone import Clone
 
 from transfer_learning import weights
 from transfer_learning.backbones import BACKBONES, PUBLISHED, small_cnn_weights

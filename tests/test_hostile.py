@@ -25,8 +25,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from PIL import Image
+from support.clone import ROOT
 
 from transfer_learning import photos
 from transfer_learning.archives import extract_photos

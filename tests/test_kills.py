@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import ROOT, STAGES, Clone
+from support.clone import ROOT, STAGES, Clone
 
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 KILLS = 24

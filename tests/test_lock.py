@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Clone
+from support.clone import Clone
 
 from transfer_learning import lock, revisions
 from transfer_learning.errors import UserError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Clone
+from support.clone import Clone
 
 from transfer_learning import backbone, backbones, chunks, whole_model
 from transfer_learning.head import HEAD

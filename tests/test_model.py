@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT
-from phases import phase
+from support.clone import ROOT
+from support.phases import phase
 
 from transfer_learning import (
     augment,

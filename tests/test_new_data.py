@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Clone
-from own_folder import CLASSES, draw_folder
 from PIL import Image
+from support.clone import Clone
+from support.own_folder import CLASSES, draw_folder
 
 from transfer_learning import inspection, settings, similar
 

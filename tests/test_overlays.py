@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Clone
 from PIL import Image
+from support.clone import Clone
 
 from transfer_learning import photos
 from transfer_learning.errors import UserError

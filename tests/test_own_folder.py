@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import STAGES, Clone
-from own_folder import CLASSES, draw_folder
 from PIL import Image
+from support.clone import STAGES, Clone
+from support.own_folder import CLASSES, draw_folder
 
 from transfer_learning import files, photos
 
@@ -114,13 +114,13 @@ def test_a_wrong_path_ends_an_experiment_before_dvc_looks_at_it(own: Clone, fold
 
 
 @pytest.mark.full
-def test_an_untrained_network_learns_five_kinds_of_drawn_pictures(demo_clone: Clone) -> None:
+def test_an_untrained_network_learns_five_kinds_of_drawn_pictures(demo_clone: Clone, tmp_path: Path) -> None:
     better = [
         "data.classes=5", "data.photos_per_class=100", "finetune.fine_tune_at=0", "finetune.epochs=30",
         "finetune.optimizer=adam", "finetune.schedule=cosine", "finetune.learning_rate=0.003",
     ]  # fmt: skip
     changes = [word for override in ("+experiment=demo", *better) for word in ("-S", override)]
-    output = demo_clone.run("dvc", "exp", "run", "--temp", "--name", "five", *changes)
+    output = demo_clone.copy(tmp_path).run("dvc", "exp", "run", "--temp", "--name", "five", *changes)
     (found,) = re.findall(r"test accuracy .*: (\d+) of 50 photos", output)
     assert int(found) >= 45
 

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Clone
-from own_folder import CLASSES, draw_folder
+from support.clone import ROOT, Clone
+from support.own_folder import CLASSES, draw_folder
 
 from transfer_learning import own_photos, photos
 from transfer_learning.errors import UserError

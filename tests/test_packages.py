@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import tomllib
 
-from conftest import ROOT
 from packages import distributions
+from support.clone import ROOT
 
 
 def test_every_package_that_is_imported_is_declared_and_locked() -> None:

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import DEMO, Clone
 from mlflow import MlflowClient
+from support.clone import DEMO, Clone
 
 
 @pytest.fixture(scope="module")

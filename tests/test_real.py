@@ -8,8 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Clone
-from test_store import answer
+from support.clone import ROOT, Clone, answer
 
 pytestmark = pytest.mark.full
 

@@ -5,44 +5,10 @@ from __future__ import annotations
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from conftest import DEMO, Clone
-from mlflow import MlflowClient
-from stores import runs, store_of
-
-
-def everything(client: MlflowClient, run: Any) -> dict[str, Any]:
-    """What a run holds, apart from ids and times."""
-    run_id = run.info.run_id
-    curves = {
-        name: sorted((point.step, point.value) for point in client.get_metric_history(run_id, name))
-        for name in run.data.metrics
-    }
-    files, waiting = [], [""]
-    while waiting:
-        for file in client.list_artifacts(run_id, waiting.pop()):
-            (waiting if file.is_dir else files).append(file.path)
-    datasets = sorted((one.dataset.digest, one.tags[0].value) for one in run.inputs.dataset_inputs)
-    models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'")
-    linked = [sorted((metric.key, metric.value) for metric in model.metrics or []) for model in models]
-    return {
-        "name": run.info.run_name,
-        "status": run.info.status,
-        "params": run.data.params,
-        "curves": curves,
-        "files": sorted(files),
-        "datasets": datasets,
-        "models": linked,
-        "tags": {key: run.data.tags[key] for key in sorted(run.data.tags) if key in KEPT},
-    }
-
-
-KEPT = {
-    "stage", "dvc_experiment", "dvc_baseline", "mlflow.source.git.commit", "data_md5", "frozen_weights_md5",
-    "finetuned_weights_md5", "code_changed",
-}  # fmt: skip
+from support.clone import DEMO, Clone
+from support.stores import everything, runs, store_of
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +85,7 @@ def test_an_experiment_pulled_from_a_remote_is_recorded(swept: Clone, tmp_path: 
         ["git", "clone", "--quiet", "--branch", "main", str(tmp_path / "shared.git"), str(tmp_path / "other")],
         check=True,
     )
-    other = object.__new__(Clone)
-    other.folder, other.environment = tmp_path / "other", swept.environment
+    other = Clone.at(tmp_path / "other", swept.environment)
     other.run("dvc", "remote", "add", "--local", "--default", "shared", str(tmp_path / "cache"))
     other.run("dvc", "exp", "pull", "origin", "aside")
     assert "aside finetune: run, 13 epochs, 13 files, model, test results" in other.run(

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Clone
-from stores import runs, store_of
+from support.clone import Clone
+from support.stores import runs, store_of
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import DEMO, Clone
-from stores import runs, store_of
+from support.clone import DEMO, Clone
+from support.stores import runs, store_of
 
 from transfer_learning import evaluation, provenance, report, results
 from transfer_learning.predictions import mistakes

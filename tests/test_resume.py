@@ -10,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from conftest import Clone
 from filelock import FileLock
+from support.clone import Clone
 
 from transfer_learning.files import written_aside
 from transfer_learning.unfinished import key, unfinished

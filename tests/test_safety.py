@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import ROOT, Clone
+from support.clone import ROOT, Clone
 
 from transfer_learning import settings, store
 from transfer_learning.errors import UserError
@@ -16,8 +16,9 @@ from transfer_learning.errors import UserError
 PASSWORD = "s3cret-word"
 
 
-def test_ui_answers_in_twenty_seconds_and_on_this_machine_only(demo_clone: Clone) -> None:
-    with demo_clone.serving(["python", "src/cli.py", "ui"], "/health", within=20) as address:
+def test_ui_answers_in_twenty_seconds_and_on_this_machine_only(demo_clone: Clone, tmp_path: Path) -> None:
+    clone = demo_clone.copy(tmp_path / "clone", store=True)
+    with clone.serving(["python", "src/cli.py", "ui"], "/health", within=20) as address:
         port = int(address.rsplit(":", 1)[1])
         listening = [one.laddr.ip for one in psutil.net_connections("inet") if one.laddr.port == port and not one.raddr]
     assert set(listening) == {"127.0.0.1"}

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import DEMO, Clone
+from support.clone import DEMO, Clone
 
 from transfer_learning import environment, lock
 
@@ -43,20 +43,17 @@ def test_forced_repro_elsewhere_on_a_busy_machine_leaves_the_lock_as_it_was(demo
     assert clone.run("git", "-c", "safe.directory=*", "status", "--porcelain") == ""
 
 
-def test_forced_temporary_experiment_has_the_same_lock(demo_clone: Clone) -> None:
-    committed = demo_clone.folder / "reports/environment.json"
+def test_forced_temporary_experiment_has_the_same_lock(demo_clone: Clone, tmp_path: Path) -> None:
+    clone = demo_clone.copy(tmp_path)
+    committed = clone.folder / "reports/environment.json"
     right = committed.read_text()
     elsewhere = json.loads(right.replace('"threads": "', '"threads": "9'))  # as of another machine
     elsewhere["train_frozen"]["outputs"] = elsewhere["split"]["outputs"]  # which has put out other bytes in one stage
     committed.write_text(json.dumps(elsewhere))
-    try:
-        demo_clone.run("dvc", "exp", "run", "--temp", "--force", "--name", "forced", *DEMO)
-    finally:
-        committed.write_text(right)
-    ref = demo_clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps/**/forced").strip()
-    lock = demo_clone.run("git", "show", f"{ref}:dvc.lock")
-    assert lock == (demo_clone.folder / "dvc.lock").read_text()
-    facts = json.loads(demo_clone.run("git", "show", f"{ref}:reports/environment.json"))
+    clone.run("dvc", "exp", "run", "--temp", "--force", "--name", "forced", *DEMO)
+    ref = clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps/**/forced").strip()
+    assert clone.run("git", "show", f"{ref}:dvc.lock") == (clone.folder / "dvc.lock").read_text()
+    facts = json.loads(clone.run("git", "show", f"{ref}:reports/environment.json"))
     assert facts == elsewhere | {"train_frozen": json.loads(right)["train_frozen"]}
 
 

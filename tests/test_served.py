@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Clone
 from mlflow import MlflowClient
 from packages import distributions
+from support.clone import Clone
 
 
 @pytest.mark.parametrize("layout", ["of today", "with rooms"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, STAGES
+from support.clone import ROOT, STAGES
 
 from transfer_learning import settings
 from transfer_learning.declared import UndeclaredParamError

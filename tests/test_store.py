@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import DEMO, Clone
 from mlflow import MlflowClient
 from PIL import Image
-from test_record import everything, runs, store_of
+from support.clone import DEMO, Clone, answer
+from support.stores import everything, runs, store_of
 
 from transfer_learning import store
 
@@ -110,12 +110,8 @@ def test_a_store_that_cannot_be_used_is_one_line(demo_clone: Clone, tmp_path: Pa
         database.mkdir()
     else:
         database.write_text("no database")
-    clone = demo_clone
-    clone.environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{database}"
-    try:
-        said = clone.run("python", "src/cli.py", *command.split(), code=2)
-    finally:
-        del clone.environment["MLFLOW_TRACKING_URI"]
+    clone = Clone.at(demo_clone.folder, demo_clone.environment | {"MLFLOW_TRACKING_URI": f"sqlite:///{database}"})
+    said = clone.run("python", "src/cli.py", *command.split(), code=2)
     reasons = {"newer": "written by another version of MLflow", "folder": "unable to open", "no database": "not a data"}
     assert said.count("\n") == 1
     assert said.startswith(f"error: {command.split()[0]}: MLflow store sqlite:///{database}: ")
@@ -162,14 +158,6 @@ def test_a_remote_that_does_not_answer_is_no_fault_of_the_store(demo_clone: Clon
     said = clone.run("python", "src/cli.py", "record", "saved")
     assert "saved finetune: run, 13 epochs, 13 files, test results\n" in said  # all but the model
     assert "saved: DVC cannot bring models/model.keras: [Errno 111]" in said
-
-
-def answer(url: str, body: Any = None) -> Any:
-    """What a server answers; text, or JSON when a body was sent."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as page:
-        return page.read().decode() if body is None else json.loads(page.read())
 
 
 def encoded(photo: Image.Image, kind: str, **options: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Clone
+from support.clone import ROOT, Clone
 
 from transfer_learning import sweep
 from transfer_learning.commands.sweep import RECIPES
@@ -64,14 +64,16 @@ def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> Non
         ("- [", "cannot be read"),
     ],
 )
-def test_a_wrong_recipe_is_one_line_and_queues_nothing(demo_clone: Clone, recipe: str, problem: str) -> None:
-    (demo_clone.folder / "conf/sweep/wrong.yaml").write_text(recipe)
-    said = demo_clone.run("python", "src/cli.py", "sweep", "wrong", code=2)
-    (demo_clone.folder / "conf/sweep/wrong.yaml").unlink()
+def test_a_wrong_recipe_is_one_line_and_queues_nothing(
+    demo_clone: Clone, tmp_path: Path, recipe: str, problem: str
+) -> None:
+    clone = demo_clone.copy(tmp_path)
+    (clone.folder / "conf/sweep/wrong.yaml").write_text(recipe)
+    said = clone.run("python", "src/cli.py", "sweep", "wrong", code=2)
     assert said.startswith("error: sweep: ")
     assert problem in said
     assert len(said.strip().splitlines()) == 1
-    assert "wrong-" not in demo_clone.run("dvc", "queue", "status")
+    assert "wrong-" not in clone.run("dvc", "queue", "status")
 
 
 def test_an_unknown_recipe_names_the_known_ones(demo_clone: Clone) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from phases import fine_tuning, phase
 from sklearn.utils.class_weight import compute_class_weight
+from support.phases import fine_tuning, phase
 
 from transfer_learning import backbone, backbones, classifier, epochs, optimization, sampling, unfreezing
 from transfer_learning.head import HEAD

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conftest import ROOT
-
+from support.clone import ROOT
 from transfer_learning import settings
 from transfer_learning.training_schema import Finetune, TrainFrozen
 

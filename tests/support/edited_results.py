@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from conftest import Clone
+from support.clone import Clone
 
 PREDICTIONS = "reports/test/predictions.csv"
 TESTED, TUNED = "reports/test/metrics.json", "reports/finetune/metrics.json"

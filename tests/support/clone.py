@@ -1,0 +1,165 @@
+"""A temporary clone of the project, in which tests run the real commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ("-S", "+experiment=demo")  # for dvc exp run
+STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")
+
+
+class Clone:
+    """A git repository with the files of this one, made to run the small demo experiment."""
+
+    first_output = ""  # of the shared one: what its `dvc repro` printed
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = environment(folder)
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        ).stdout.split("\0")  # fmt: skip
+        for name in filter(None, listed):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        self.run("git", "init", "--quiet", "--initial-branch=main")
+        self.run("git", "config", "user.email", "tests@example.com")
+        self.run("git", "config", "user.name", "tests")
+        self.commit("start")
+
+    @classmethod
+    def at(cls, folder: Path, variables: dict[str, str] | None = None) -> Clone:
+        """A repository that is there already, run with a copy of these variables."""
+        clone = object.__new__(cls)
+        clone.folder, clone.environment = folder, dict(variables or environment(folder))
+        return clone
+
+    def run(self, *command: str, code: int = 0) -> str:
+        """Run a command in the clone; its exit code must be `code`; returns what it printed."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        output = done.stdout + done.stderr
+        assert done.returncode == code, f"{' '.join(command)} exited with {done.returncode}:\n{output[-6000:]}"
+        return output
+
+    def commit(self, message: str) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--message", message)
+
+    def copy(self, folder: Path, *, store: bool = False) -> Clone:
+        """A copy in an empty or new folder, as committed, without experiments; with the MLflow store or without."""
+        subprocess.run(["cp", "-a", f"{self.folder}/.", str(folder)], check=True)
+        other = Clone.at(folder, self.environment)
+        other.run("git", "checkout", "--quiet", "--force", "HEAD")
+        for ref in other.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split():
+            other.run("git", "update-ref", "-d", ref)
+        if not store:
+            other.run("rm", "-rf", "mlflow.db", "mlartifacts")
+        return other
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        """Size and time of change of every file; without bytecode, which reading makes too, and locks."""
+        found = {}
+        for folder, names, files in os.walk(self.folder):
+            names[:] = [name for name in names if name != "__pycache__"]
+            for file in files:
+                path = os.path.join(folder, file)
+                if not path.endswith((".lock", "-journal")):
+                    status = os.lstat(path)
+                    found[os.path.relpath(path, self.folder)] = (status.st_size, status.st_mtime_ns)
+        return found
+
+    @contextmanager
+    def serving(self, command: list[str], path: str, *, within: float = 90) -> Iterator[str]:
+        """Start a server in the clone, `PORT` in the command replaced by a free port; gives its address.
+
+        Args:
+            path: of the page that answers when the server is ready, which must be so `within` as many seconds.
+        """
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        log = self.folder.parent / f"server {port}.log"
+        with open(log, "w") as output:
+            process = subprocess.Popen(
+                [word.replace("PORT", port) for word in command], cwd=self.folder, stdout=output,
+                stderr=subprocess.STDOUT, env=self.environment | {"PORT": port}, start_new_session=True,
+            )  # fmt: skip
+        address, started = f"http://127.0.0.1:{port}", time.monotonic()
+        try:
+            while not is_up(address + path):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < started + within, log.read_text()
+                time.sleep(0.2)
+            yield address
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+                process.wait(30)
+
+    def give_environment(self) -> None:
+        """Let this environment be the clone's .venv, as make would have made it, and not be on PATH.
+
+        Of links, one for each part: what clears .venv leaves what they lead to.
+        """
+        ours, theirs = Path(sys.executable).parent.parent, self.folder / ".venv"
+        theirs.mkdir()
+        for part in ours.iterdir():
+            if part.name != ".from-lock":
+                (theirs / part.name).symlink_to(part)
+        (theirs / ".from-lock").touch()
+        entries = self.environment["PATH"].split(os.pathsep)
+        self.environment["PATH"] = os.pathsep.join(entry for entry in entries if Path(entry) != ours / "bin")
+
+    def stages_run(self, output: str) -> list[str]:
+        """The stages that DVC says it ran, in order."""
+        return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Variables for commands in a clone: ours without what is set for the workspace, DVC's and MLflow's."""
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("DVC_", "MLFLOW_", "GIT_", "KERAS_")) and name != "DATA_MIRROR"
+    }
+    return ours | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "DATA_MIRROR": str(folder / "no mirror"),
+        "DVC_NO_ANALYTICS": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,  # signatures, hooks and templates of whoever runs the tests
+    }
+
+
+def is_up(url: str) -> bool:
+    """Whether a server answers there with a page."""
+    try:
+        with urllib.request.urlopen(url, timeout=5) as page:
+            return bool(page.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def answer(url: str, body: Any = None) -> Any:
+    """What a server answers; text, or JSON when a body was sent."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as page:
+        return page.read().decode() if body is None else json.loads(page.read())
