@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import shlex
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -10,7 +12,9 @@ import pytest
 import yaml
 from conftest import DEMO, ROOT, Clone
 
-from transfer_learning import leaderboard
+import cli
+from transfer_learning import leaderboard, leaderboard_figure
+from transfer_learning.errors import UserError
 
 
 def entry(name: str, right: int, *, loss: float = 0.1, **changes: Any) -> dict[str, Any]:
@@ -85,6 +89,28 @@ def test_trials_of_one_seed_are_no_spread_over_seeds() -> None:
     assert [[trial.name for trial in group] for group in leaderboard.ranked(trials)] == [["c", "a"], ["b"]]
 
 
+def test_experiments_are_chosen_by_name_before_equal_results_are_dropped() -> None:
+    entries = shown(entry("other-1", 780), entry("best-1", 780), entry("best-2", 790, seed=1))
+    assert [trial.name for trial in leaderboard.read(entries, ["best-*"])[0]] == ["best-1", "best-2"]
+    assert [trial.name for trial in leaderboard.read(entries, ["workspace", "best-2"])[0]] == ["best-2", "workspace"]
+    with pytest.raises(UserError, match="no experiment is called nobody"):
+        leaderboard.read(entries, ["best-*", "nobody"])
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "reports").glob("leaderboard*.md")), ids=lambda page: page.name)
+def test_committed_pages_name_the_command_that_makes_them(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = page.read_text()
+    command = shlex.split(text.splitlines()[-1])
+    assert command[:2] == ["./tl", "leaderboard"]
+    called: list[argparse.Namespace] = []
+    monkeypatch.setattr("transfer_learning.commands.leaderboard.run", called.append)
+    monkeypatch.setattr("transfer_learning.stage.run", lambda name, work: work())
+    monkeypatch.chdir(ROOT)
+    cli.main(command[1:])
+    assert (ROOT / called[0].out, called[0].title or "Leaderboard of cats_and_dogs") == (page, text.splitlines()[0][2:])
+    assert called[0].validation == ("| test |" not in text)
+
+
 def test_settings_that_vary_are_named_and_the_seed_comes_last() -> None:
     trials = read(shown(entry("a", 780), entry("b", 781, seed=1, finetune__fine_tune_at=120)))
     assert leaderboard.varying(trials) == ["finetune.fine_tune_at", "seed"]
@@ -106,13 +132,14 @@ def test_the_best_mean_over_seeds_comes_first_and_loss_decides_between_equals() 
 def test_table_has_interval_mean_and_spread() -> None:
     shares = [700 / 800, 720 / 800, 770 / 800]
     trials = read(shown(*(entry(f"s{seed}", round(800 * share), seed=seed) for seed, share in enumerate(shares))))
-    table = leaderboard.markdown(trials, title="A title", figure="a.png")
+    table = leaderboard.markdown(trials, title="A title", figure="a.png", command="./tl leaderboard")
     assert "|  | experiment | seed | validation | test | time |" in table
     assert (
         f"| 1 | **mean** | 3 seeds | **{mean(shares):.1%} ± {100 * stdev(shares):.1f}** | **95.0% ± 0.0** |  |" in table
     )
     assert "|  | s0 | 0 | 87.5% (85.0% to 89.6%) | 95.0% (90.0% to 98.0%) |  |" in table  # Wilson, by hand
     assert "![Accuracy against each setting that varies](a.png)" in table
+    assert table.endswith("\nMade by\n\n    ./tl leaderboard\n")
 
 
 @pytest.mark.parametrize("settings", [1, 4, 7])
@@ -121,13 +148,13 @@ def test_figure_has_two_panels_for_each_setting(tmp_path: Path, settings: int, m
             "augment__flip"][:settings]  # fmt: skip
     trials = read(shown(*(entry(f"t{i}", 700 + i, **dict.fromkeys(keys, i)) for i in range(1, 4))))
     labels: list[str] = []
-    kept = leaderboard._panel
+    kept = leaderboard_figure._panel
     monkeypatch.setattr(
-        leaderboard,
+        leaderboard_figure,
         "_panel",
         lambda axis, found, key, part: (labels.append(f"{key} {part}"), kept(axis, found, key, part)),
     )
-    leaderboard.draw(tmp_path / "a.png", trials, title="t")
+    leaderboard_figure.draw(tmp_path / "a.png", trials, title="t")
     assert sorted(labels) == sorted(
         f"{key.replace('__', '.')} {part}" for key in keys for part in ("validation", "test")
     )
@@ -151,6 +178,22 @@ def test_command_writes_table_and_figure_from_dvc_exp_show(demo_clone: Clone, tm
     table = (tmp_path / "reports/leaderboard.md").read_text()
     assert "| experiment | evaluate.calibration_bins | validation | test | time |" in table
     assert all(f"| {name} | {bins} |" in table for name, bins in (("b3", 3), ("b5", 5), ("workspace", 10)))
+    chosen = ("b3", "workspace", "--validation", "--title", "Some", "--out", "some/few.md")
+    said = clone.run("python", "src/cli.py", "leaderboard", *chosen)
+    assert said == "2 experiments in some/few.md and some/few.png\n"
+    few = (tmp_path / "some/few.md").read_text()
+    assert few.startswith("# Some\n")
+    assert "(few.png)" in few
+    assert "| b3 |" in few
+    assert "| b5 |" not in few
+    assert "| test |" not in few
+    assert (tmp_path / "reports/leaderboard.md").read_text() == table
+    (tmp_path / "again.sh").write_text(few.splitlines()[-1].replace("./tl", "python src/cli.py"))
+    (tmp_path / "some/few.md").unlink()
+    clone.run("sh", "again.sh")
+    assert (tmp_path / "some/few.md").read_text() == few
+    said = clone.run("python", "src/cli.py", "leaderboard", "--out", "few.png", code=2)
+    assert said == "error: leaderboard: --out few.png: name a .md file; the figure is put beside it\n"
     clone.run("python", "src/cli.py", "params")
     said = clone.run("python", "src/cli.py", "leaderboard", code=2)
     assert "error: leaderboard: no experiment on cats_and_dogs has run to its end" in said
