@@ -10,6 +10,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -21,7 +22,7 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 from PIL import Image
-from support.clone import DEMO, Clone, answer
+from support.clone import DEMO, ROOT, Clone, answer
 from support.stores import everything, runs, store_of
 
 from transfer_learning import store
@@ -130,6 +131,13 @@ def test_an_empty_store_has_no_champion_and_nothing_to_show_yet(demo_clone: Clon
     clone = demo_clone.copy(tmp_path)
     said = clone.run("python", "src/cli.py", "predict", "--model", "champion", "x.png", code=2)
     assert said == "error: predict: no model of drawn has the alias champion: `./tl promote` gives champion\n"
+
+
+def test_importing_sets_nothing_that_dotenv_could_still_set() -> None:
+    code = "import os; before = dict(os.environ)\n"
+    code += "from transfer_learning import follow, record, recording, store\n"
+    code += "assert dict(os.environ) == before, os.environ.keys() - before"
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, check=True)
 
 
 @pytest.mark.parametrize("command", ["record", "promote", "report", "ui", "predict --model champion x.png"])

@@ -39,14 +39,14 @@ def locked() -> str | None:
 
     In a clone without data DVC fails at the first stage that it would run, if not at fetch: its inputs are missing.
     """
+    recorded = lock.read() if Path(lock.FILE).exists() else {}
     code, printed, errors = revisions.dvc_tried("repro", "--dry", "--allow-missing")
     stages = re.findall(r"(?:Running stage|failed to reproduce) '(\w+)'", printed + errors)
     if stages:
         return f"{stages[0]} would run again: `dvc repro`, then commit dvc.lock and reports/"
     if code:
         return next(filter(None, errors.splitlines()), "DVC fails")
-    recorded = lock.read()  # git may have merged two, of which DVC says nothing
-    written = lock.outputs(recorded)
+    written = lock.outputs(recorded)  # git may have merged two dvc.lock, of which DVC says nothing
     for name, entry in recorded.items():
         for read in entry.get("deps", []):
             if written.get(read["path"], read["md5"]) != read["md5"]:
