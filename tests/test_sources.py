@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from conftest import ROOT
+from support.clone import ROOT
 
 from transfer_learning import files, own_photos, sources
 from transfer_learning.errors import UserError
