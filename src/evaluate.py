@@ -46,7 +46,8 @@ def evaluate(settings: Settings) -> dict[str, Any]:
         confidence=options.confidence,
         bins=options.calibration_bins,
     )
-    whole_model.save(model, Path("models/model.keras"), classes=classes, threshold=options.threshold)
+    kept = {"classes": classes, "threshold": options.threshold, "max_megapixels": settings.images.max_megapixels}
+    whole_model.save(model, Path("models/model.keras"), **kept)
     files.write_json(Path("reports/test/metrics.json"), metrics)
     predictions.write(predictions.PATH, found, raw)
     of_a_run.draw(run)
