@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.clone import DEMO, ROOT, Clone
+from support.clone import ROOT, Clone
 
 from transfer_learning import leaderboard
 
@@ -134,21 +134,19 @@ def test_figure_has_two_panels_for_each_setting(tmp_path: Path, settings: int, m
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_command_writes_table_and_figure_from_dvc_exp_show(demo_clone: Clone, tmp_path: Path) -> None:
-    clone = demo_clone.copy(tmp_path)
+def test_command_writes_table_and_figure_from_dvc_exp_show(demo_clone: Clone, swept: Clone, tmp_path: Path) -> None:
+    clone = demo_clone.copy(tmp_path / "none")
     assert "1 experiments in reports/leaderboard.md\n" in clone.run("python", "src/leaderboard.py")
-    assert not (tmp_path / "reports/leaderboard.png").exists()
-    clone.run("rm", "reports/leaderboard.md")
-    for number in (3, 5):
-        clone.run(
-            "dvc", "exp", "run", "--temp", "--name", f"b{number}", *DEMO, "-S", f"evaluate.calibration_bins={number}"
-        )
-    assert "3 experiments in reports/leaderboard.md and reports/leaderboard.png" in clone.run(
-        "python", "src/leaderboard.py"
-    )
-    table = (tmp_path / "reports/leaderboard.md").read_text()
-    assert "| experiment | evaluate.calibration_bins | validation | test | time |" in table
-    assert all(f"| {name} | {bins} |" in table for name, bins in (("b3", 3), ("b5", 5), ("workspace", 10)))
+    assert not (clone.folder / "reports/leaderboard.png").exists()
+    clone = swept.copy(tmp_path / "some", experiments=True)
+    said = clone.run("python", "src/leaderboard.py")
+    assert "7 experiments in reports/leaderboard.md and reports/leaderboard.png" in said
+    table = (clone.folder / "reports/leaderboard.md").read_text()
+    varying = "evaluate.calibration_bins | evaluate.threshold | finetune.fine_tune_at | finetune.learning_rate"
+    assert f"| experiment | {varying} | validation | test | time |" in table
+    rows = {"bins": (5, 0.5, 4, 0.001), "aside": (10, 0.5, 6, 0.001), "q-1": (10, 0.5, 4, 0.002),
+            "workspace": (10, 0.5, 4, 0.001)}  # fmt: skip
+    assert all(f"| {name} | {' | '.join(map(str, values))} |" in table for name, values in rows.items()), table
     clone.run("python", "src/params.py")
     said = clone.run("python", "src/leaderboard.py", code=2)
     assert "error: leaderboard: no experiment on cats_and_dogs has run to its end" in said

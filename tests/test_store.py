@@ -96,8 +96,11 @@ def test_two_first_runs_at_once_make_one_store(demo_clone: Clone, tmp_path: Path
     assert sorted((run.info.run_name, run.info.status) for run in found) == [("one", "FINISHED"), ("two", "FINISHED")]
 
 
-@pytest.mark.parametrize("command", ["record.py", "promote.py", "predict.py --model champion x.png", "ui.py"])
-@pytest.mark.parametrize("kind", ["newer", "folder", "no database"])
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [("record.py", "newer"), ("record.py", "folder"), ("record.py", "no database"), ("promote.py", "newer"),
+     ("predict.py --model champion x.png", "folder"), ("ui.py", "no database"), ("ui.py", "newer")],
+)  # fmt: skip
 def test_a_store_that_cannot_be_used_is_one_line(demo_clone: Clone, tmp_path: Path, command: str, kind: str) -> None:
     database = tmp_path / "mlflow.db"
     if kind == "newer":
