@@ -46,8 +46,9 @@ def evaluate(settings: Settings) -> dict[str, Any]:
         confidence=options.confidence,
         bins=options.calibration_bins,
     )
-    kept = {"classes": classes, "threshold": options.threshold, "max_megapixels": settings.images.max_megapixels}
-    whole_model.save(model, Path("models/model.keras"), **kept)
+    bound = settings.images.max_megapixels
+    path = Path("models/model.keras")
+    whole_model.save(model, path, classes=classes, threshold=options.threshold, max_megapixels=bound)
     files.write_json(Path("reports/test/metrics.json"), metrics)
     predictions.write(predictions.PATH, found, raw)
     of_a_run.draw(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,7 @@ OPTIONS = [
 def test_every_option_of_conf_composes_and_is_valid(option: str, tmp_path: Path) -> None:
     target = tmp_path / "params.yaml"
     together = [option, f"data.path={tmp_path}"] if option == "data=folder" else [option]
-    subprocess.run([sys.executable, "src/cli.py", "params", "--out", str(target), *together], cwd=ROOT, check=True)
+    compose(target, together)
     settings.check(settings.read_yaml(target))
 
 
@@ -106,7 +107,7 @@ def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
 
 
 def test_first_repro_runs_all_six_stages_in_a_path_with_a_space(demo_clone: Clone) -> None:
-    assert demo_clone.stages_run(demo_clone.first_output) == list(STAGES)
+    assert demo_clone.stages_run(demo_clone.printed) == list(STAGES)
     for path in ("models/model.keras", "reports/test/metrics.json", "reports/finetune/learning_curves.png"):
         assert (demo_clone.folder / path).stat().st_size > 0
 
@@ -123,20 +124,16 @@ def test_git_has_all_small_results_and_nothing_else_is_left(demo_clone: Clone) -
     assert demo_clone.run("git", "status", "--porcelain") == ""
 
 
-def test_changed_fine_tune_at_runs_finetune_and_evaluate_only(clone: Clone) -> None:
-    output = clone.run(
-        "dvc", "exp", "run", "--temp", "--name", "later", "-S", "+experiment=demo", "-S", "finetune.fine_tune_at=7"
-    )
-    assert clone.stages_run(output) == ["finetune", "evaluate"]
-    assert "fine-tuning from layer 7 of 13" in output
+def test_changed_fine_tune_at_runs_finetune_and_evaluate_only(swept: Clone) -> None:
+    said = json.loads(swept.printed)["aside"]
+    assert swept.stages_run(said) == ["finetune", "evaluate"]
+    assert "fine-tuning from layer 6 of 13" in said
 
 
-def test_fine_tune_at_below_the_boundary_trains_from_the_photos(clone: Clone) -> None:
-    output = clone.run(
-        "dvc", "exp", "run", "--temp", "--name", "whole", "-S", "+experiment=demo", "-S", "finetune.fine_tune_at=0"
-    )
-    assert clone.stages_run(output) == ["finetune", "evaluate"]
-    assert "training from the photos" in output
+def test_fine_tune_at_below_the_boundary_trains_from_the_photos(swept: Clone) -> None:
+    said = json.loads(swept.printed)["inside"]
+    assert swept.stages_run(said) == ["finetune", "evaluate"]
+    assert "training from the photos" in said
 
 
 @pytest.mark.full  # a minute; the test of declared groups guards the same

@@ -134,7 +134,8 @@ def test_figures_of_many_classes_keep_a_readable_size(number: int, tmp_path: Pat
     classes = [f"a rather long name of class {index}" for index in range(number - 2)] + ["$a_b$", "\u732b"]
     draw_results(tmp_path, labels, probabilities, photos, classes)
     for path in tmp_path.iterdir():
-        width, height = Image.open(path).size
+        with Image.open(path) as image:
+            width, height = image.size
         assert 400 < width < 1300, path.name
         assert 200 < height < 1300, path.name
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from support.clone import DEMO, ROOT, Clone
+from support.clone import ROOT, Clone
 
 import cli
 from transfer_learning import leaderboard, leaderboard_figure
@@ -161,35 +161,33 @@ def test_figure_has_two_panels_for_each_setting(tmp_path: Path, settings: int, m
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_command_writes_table_and_figure_from_dvc_exp_show(demo_clone: Clone, tmp_path: Path) -> None:
-    clone = demo_clone.copy(tmp_path)
+def test_command_writes_table_and_figure_from_dvc_exp_show(demo_clone: Clone, swept: Clone, tmp_path: Path) -> None:
+    clone = demo_clone.copy(tmp_path / "none")
     assert "1 experiments in reports/leaderboard.md\n" in clone.run("python", "src/cli.py", "leaderboard")
-    assert not (tmp_path / "reports/leaderboard.png").exists()
-    clone.run("rm", "reports/leaderboard.md")
-    for number in (3, 5):
-        clone.run(
-            "dvc", "exp", "run", "--temp", "--name", f"b{number}", *DEMO, "-S", f"evaluate.calibration_bins={number}"
-        )
-    assert "3 experiments in reports/leaderboard.md and reports/leaderboard.png" in clone.run(
-        "python", "src/cli.py", "leaderboard"
-    )
-    table = (tmp_path / "reports/leaderboard.md").read_text()
-    assert "| experiment | evaluate.calibration_bins | validation | test | time |" in table
-    assert all(f"| {name} | {bins} |" in table for name, bins in (("b3", 3), ("b5", 5), ("workspace", 10)))
-    chosen = ("b3", "workspace", "--validation", "--title", "Some", "--out", "some/few.md")
+    assert not (clone.folder / "reports/leaderboard.png").exists()
+    clone = swept.copy(tmp_path / "some", experiments=True)
+    said = clone.run("python", "src/cli.py", "leaderboard")
+    assert "7 experiments in reports/leaderboard.md and reports/leaderboard.png" in said
+    table = (clone.folder / "reports/leaderboard.md").read_text()
+    varying = "evaluate.calibration_bins | evaluate.threshold | finetune.fine_tune_at | finetune.learning_rate"
+    assert f"| experiment | {varying} | validation | test | time |" in table
+    rows = {"bins": (5, 0.5, 4, 0.001), "aside": (10, 0.5, 6, 0.001), "q-1": (10, 0.5, 4, 0.002),
+            "workspace": (10, 0.5, 4, 0.001)}  # fmt: skip
+    assert all(f"| {name} | {' | '.join(map(str, values))} |" in table for name, values in rows.items()), table
+    chosen = ("bins", "workspace", "--validation", "--title", "Some", "--out", "some/few.md")
     said = clone.run("python", "src/cli.py", "leaderboard", *chosen)
     assert said == "2 experiments in some/few.md and some/few.png\n"
-    few = (tmp_path / "some/few.md").read_text()
+    few = (clone.folder / "some/few.md").read_text()
     assert few.startswith("# Some\n")
     assert "(few.png)" in few
-    assert "| b3 |" in few
-    assert "| b5 |" not in few
+    assert "| bins |" in few
+    assert "| aside |" not in few
     assert "| test |" not in few
-    assert (tmp_path / "reports/leaderboard.md").read_text() == table
-    (tmp_path / "again.sh").write_text(few.splitlines()[-1].replace("./tl", "python src/cli.py"))
-    (tmp_path / "some/few.md").unlink()
+    assert (clone.folder / "reports/leaderboard.md").read_text() == table
+    (clone.folder / "again.sh").write_text(few.splitlines()[-1].replace("./tl", "python src/cli.py"))
+    (clone.folder / "some/few.md").unlink()
     clone.run("sh", "again.sh")
-    assert (tmp_path / "some/few.md").read_text() == few
+    assert (clone.folder / "some/few.md").read_text() == few
     said = clone.run("python", "src/cli.py", "leaderboard", "--out", "few.png", code=2)
     assert said == "error: leaderboard: --out few.png: name a .md file; the figure is put beside it\n"
     clone.run("python", "src/cli.py", "params")

@@ -30,7 +30,8 @@ def read(path: Path) -> np.ndarray:
 )  # fmt: skip
 def test_modes_and_formats_equal_pillow(name: str, mode: str, tmp_path: Path) -> None:
     PICTURE.convert(mode).save(tmp_path / name)
-    reference = np.asarray(Image.open(tmp_path / name).convert("RGB"))
+    with Image.open(tmp_path / name) as image:
+        reference = np.asarray(image.convert("RGB"))
     np.testing.assert_array_equal(read(tmp_path / name), reference)
     assert photos.is_photo(name)
 

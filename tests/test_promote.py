@@ -8,16 +8,13 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from support.clone import DEMO, Clone
+from support.clone import Clone
 
 
-@pytest.fixture(scope="module")
-def candidates(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """The demo with an equal experiment and a worse one, whose threshold calls nothing the second class."""
-    clone = demo_clone.copy(tmp_path_factory.mktemp("candidates") / "a clone", store=True)
-    for name, change in (("equal", "evaluate.calibration_bins=5"), ("worse", "evaluate.threshold=0.999999")):
-        clone.run("dvc", "exp", "run", "--temp", "--name", name, *DEMO, "-S", change)
-    return clone
+@pytest.fixture
+def candidates(swept: Clone, tmp_path: Path) -> Clone:
+    """The demo with an equal experiment, `bins`, and a worse one, whose threshold calls nothing the second class."""
+    return swept.copy(tmp_path / "a clone", store=True, experiments=True)
 
 
 def test_the_first_becomes_champion_and_an_equal_one_follows_but_no_worse_one(candidates: Clone) -> None:
@@ -29,11 +26,11 @@ def test_the_first_becomes_champion_and_an_equal_one_follows_but_no_worse_one(ca
     assert "worse does not become champion of drawn: its accuracy is lower by" in refused
     assert str(client.get_model_version_by_alias("drawn", "champion").version) == "1"
     assert len(client.search_model_versions("name = 'drawn'")) == 1
-    assert "version 2: not worse than version 1: accuracy" in run("python", "src/cli.py", "promote", "equal")
+    assert "version 2: not worse than version 1: accuracy" in run("python", "src/cli.py", "promote", "bins")
     champion = client.get_model_version_by_alias("drawn", "champion")
     assert str(champion.version) == "2"
     assert {key: champion.tags[key] for key in ("dvc_experiment", "compared_with", "lost", "gained", "p_value")} == {
-        "dvc_experiment": "equal", "compared_with": "1", "lost": "0", "gained": "0", "p_value": "1.000000",
+        "dvc_experiment": "bins", "compared_with": "1", "lost": "0", "gained": "0", "p_value": "1.000000",
     }  # fmt: skip
     photo = sorted((candidates.folder / "data/raw/validation").rglob("*.png"))[0]
     said = json.loads(
@@ -45,6 +42,7 @@ def test_the_first_becomes_champion_and_an_equal_one_follows_but_no_worse_one(ca
 
 
 def test_other_test_photos_need_force(candidates: Clone) -> None:
+    candidates.run("python", "src/promote.py", "bins")
     client = MlflowClient(f"sqlite:///{candidates.folder}/mlflow.db")
     champion = client.get_model_version_by_alias("drawn", "champion")
     rows = (candidates.folder / "reports/test/predictions.csv").read_text().splitlines()
@@ -54,14 +52,11 @@ def test_other_test_photos_need_force(candidates: Clone) -> None:
     assert f"the test photos differ: {len(rows) - 3} there, {len(rows) - 1} here" in said
     assert said.count("\n") == 1
     forced = candidates.run("python", "src/cli.py", "promote", "--force")
-    assert f"version 1: not compared with version {champion.version}, by --force" in forced
+    assert f"version 2: not compared with version {champion.version}, by --force" in forced
 
 
-def test_an_experiment_that_is_not_there_is_one_line(candidates: Clone, tmp_path: Path) -> None:
-    candidates.environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{tmp_path}/other.db"
-    try:
-        said = candidates.run("python", "src/cli.py", "promote", "equal", code=2)
-    finally:
-        del candidates.environment["MLFLOW_TRACKING_URI"]
-    assert said == "error: promote: the MLflow store lacks the run of equal: `./tl record equal` adds it\n"
-    assert "no experiment is named nobody" in candidates.run("python", "src/cli.py", "promote", "nobody", code=2)
+def test_an_experiment_that_is_not_there_is_one_line(swept: Clone, tmp_path: Path) -> None:
+    clone = Clone.at(swept.folder, swept.environment | {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/other.db"})
+    said = clone.run("python", "src/cli.py", "promote", "bins", code=2)
+    assert said == "error: promote: the MLflow store lacks the run of bins: `./tl record bins` adds it\n"
+    assert "no experiment is named nobody" in clone.run("python", "src/cli.py", "promote", "nobody", code=2)

@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.clone import DEMO, Clone
 from support.stores import everything, runs, store_of
-
-
-@pytest.fixture(scope="module")
-def swept(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """The demo after one experiment of each kind."""
-    clone = demo_clone.copy(tmp_path_factory.mktemp("swept") / "a clone", store=True)
-    clone.run("dvc", "exp", "run", "--temp", "--name", "aside", *DEMO, "-S", "finetune.fine_tune_at=6")
-    clone.run("dvc", "exp", "run", "--queue", "--name", "q", *DEMO, "-S", "finetune.learning_rate=0.002,0.003")
-    clone.run("dvc", "queue", "start", "-j", "2")
-    deadline = time.monotonic() + 240
-    while clone.run("dvc", "queue", "status").count("Success") < 2:
-        assert time.monotonic() < deadline, clone.run("dvc", "queue", "status")
-        time.sleep(3)
-    clone.run("dvc", "exp", "run", "--name", "inside", *DEMO, "-S", "finetune.fine_tune_at=8")
-    return clone
-
 
 NAMES = ["aside", "q-1", "q-2", "inside"]
 
@@ -33,14 +17,14 @@ NAMES = ["aside", "q-1", "q-2", "inside"]
 def test_every_experiment_is_one_run_with_its_whole_curve(swept: Clone, name: str) -> None:
     client = store_of(swept.folder)
     (run,) = runs(client, stage="finetune", dvc_experiment=name)
-    held = everything(client, run)
-    assert (held["name"], held["status"]) == (name, "FINISHED")
-    assert [step for step, _ in held["curves"]["accuracy/val"]] == list(range(13))
-    assert held["curves"]["phase/fine_tuning"] == [(step, float(step > 6)) for step in range(13)]
-    assert "figures/finetune/learning_curves.png" in held["files"]
-    assert "predictions/predictions.csv" in held["files"]
-    assert [part for _, part in held["datasets"]] != []
-    assert dict(held["models"][0])["test/accuracy"] == run.data.metrics["test/accuracy"]
+    found = everything(client, run)
+    assert (found["name"], found["status"]) == (name, "FINISHED")
+    assert [step for step, _ in found["curves"]["accuracy/val"]] == list(range(13))
+    assert found["curves"]["phase/fine_tuning"] == [(step, float(step > 6)) for step in range(13)]
+    assert "figures/finetune/learning_curves.png" in found["files"]
+    assert "predictions/predictions.csv" in found["files"]
+    assert [part for _, part in found["datasets"]] != []
+    assert dict(found["models"][0])["test/accuracy"] == run.data.metrics["test/accuracy"]
     assert {"version.tensorflow", "instruction_sets", "cpu", "threads", "data_md5", "dvc_baseline"} <= set(
         run.data.tags
     )
@@ -50,37 +34,43 @@ def test_record_adds_nothing_to_a_store_that_has_everything(swept: Clone) -> Non
     assert "nothing was missing" in swept.run("python", "src/cli.py", "record")
 
 
-def test_a_store_made_anew_equals_the_one_written_live(swept: Clone) -> None:
-    client = store_of(swept.folder)
-    live = {name: everything(client, *runs(client, stage="finetune", dvc_experiment=name)) for name in NAMES}
-    (swept.folder / "mlflow.db").rename(swept.folder / "live.db")
-    (swept.folder / "mlartifacts").rename(swept.folder / "live artifacts")
-    said = swept.run("python", "src/cli.py", "record")
+def test_a_store_made_anew_equals_the_one_written_live(swept: Clone, tmp_path: Path) -> None:
+    live = {name: held(swept, name) for name in NAMES}
+    clone = swept.copy(tmp_path / "clone", experiments=True)
+    clone.run("dvc", "exp", "apply", "inside")  # as `dvc exp run` had left the workspace: it is no run of its own
+    said = clone.run("python", "src/cli.py", "record")
     assert all(f"{name} finetune: run, 13 epochs," in said for name in NAMES)
-    assert "workspace" not in said  # what `dvc exp run` left there is the experiment `inside`
-    client = store_of(f"{swept.folder}/.")  # MLflow keeps the old file open under the old address
-    anew = {name: everything(client, *runs(client, stage="finetune", dvc_experiment=name)) for name in NAMES}
-    assert anew == live
-    assert "nothing was missing" in swept.run("python", "src/cli.py", "record")
+    assert "workspace" not in said
+    assert {name: held(clone, name) for name in NAMES} == live
+    assert "nothing was missing" in clone.run("python", "src/cli.py", "record")
 
 
-def test_what_the_run_cache_restored_is_recorded(swept: Clone) -> None:
-    said = swept.run("dvc", "exp", "run", "--temp", "--name", "again", *DEMO, "-S", "finetune.fine_tune_at=6")
-    assert swept.stages_run(said) == []
-    client = store_of(f"{swept.folder}/.")
+def test_what_the_run_cache_restored_is_recorded(swept: Clone, tmp_path: Path) -> None:
+    clone = swept.copy(tmp_path / "clone", store=True, experiments=True)
+    said = clone.run("dvc", "exp", "run", "--temp", "--name", "again", *DEMO, "-S", "finetune.fine_tune_at=6")
+    assert clone.stages_run(said) == []
+    client = store_of(clone.folder)
     assert runs(client, stage="finetune", dvc_experiment="again") == []
-    assert "again finetune: run, 13 epochs, 13 files, model, test results" in swept.run(
+    assert "again finetune: run, 13 epochs, 13 files, model, test results" in clone.run(
         "python", "src/cli.py", "record"
     )
     again, first = (runs(client, stage="finetune", dvc_experiment=name)[0] for name in ("again", "aside"))
     assert again.data.metrics == first.data.metrics
 
 
+def held(clone: Clone, name: str) -> dict[str, Any]:
+    """What the store beside a clone has of the only run of an experiment."""
+    client = store_of(clone.folder)
+    (run,) = runs(client, stage="finetune", dvc_experiment=name)
+    return everything(client, run)
+
+
 def test_an_experiment_pulled_from_a_remote_is_recorded(swept: Clone, tmp_path: Path) -> None:
-    swept.run("git", "init", "--quiet", "--bare", str(tmp_path / "shared.git"))
-    swept.run("git", "push", "--quiet", str(tmp_path / "shared.git"), "main")
-    swept.run("dvc", "remote", "add", "--local", "--default", "--force", "shared", str(tmp_path / "cache"))
-    swept.run("dvc", "exp", "push", str(tmp_path / "shared.git"), "aside")
+    clone = swept.copy(tmp_path / "clone", experiments=True)
+    clone.run("git", "init", "--quiet", "--bare", str(tmp_path / "shared.git"))
+    clone.run("git", "push", "--quiet", str(tmp_path / "shared.git"), "main")
+    clone.run("dvc", "remote", "add", "--local", "--default", "shared", str(tmp_path / "cache"))
+    clone.run("dvc", "exp", "push", str(tmp_path / "shared.git"), "aside")
     subprocess.run(
         ["git", "clone", "--quiet", "--branch", "main", str(tmp_path / "shared.git"), str(tmp_path / "other")],
         check=True,
@@ -91,11 +81,7 @@ def test_an_experiment_pulled_from_a_remote_is_recorded(swept: Clone, tmp_path: 
     assert "aside finetune: run, 13 epochs, 13 files, model, test results" in other.run(
         "python", "src/cli.py", "record", "aside"
     )
-    theirs, ours = (
-        everything(client, *runs(client, stage="finetune", dvc_experiment="aside"))
-        for client in (store_of(other.folder), store_of(f"{swept.folder}/."))
-    )
-    assert theirs == ours
+    assert held(other, "aside") == held(swept, "aside")
 
 
 def test_an_unknown_experiment_is_one_line(swept: Clone) -> None:

@@ -19,7 +19,8 @@ from support.clone import DEMO, Clone
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")  # Debian keeps it off PATH
 NEEDS_SSHD = pytest.mark.skipif(SSHD is None and "CI" not in os.environ, reason="the SSH server is not installed")
-FASTER = (*DEMO, "-S", "finetune.learning_rate=0.003")  # the experiment that is shared
+FASTER = (*DEMO, "-S", "finetune.learning_rate=0.003")  # the experiment that is shared; `swept` has run it
+RUNS = 16  # in the run cache of `swept`: six stages, two of each of four experiments, one of each of two
 RESULTS = ("dvc.lock", "params.yaml", "models/model.keras", "models/finetuned.weights.h5", "reports/test/metrics.json")
 
 
@@ -89,17 +90,9 @@ def connect(clone: Clone, personal: dict[str, str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def trained(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A copy of the demo that has the experiment in its run cache: it is computed once for all remotes."""
-    clone = demo_clone.copy(tmp_path_factory.mktemp("trained"))
-    clone.run("dvc", "exp", "run", "--temp", *FASTER)
-    return clone
-
-
-@pytest.fixture(scope="module")
-def owner(trained: Clone, remote: Remote, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """One who has pushed the results of the demo, then run the experiment and pushed that."""
-    clone = trained.copy(tmp_path_factory.mktemp("owner"))
+def owner(swept: Clone, remote: Remote, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """One who has pushed the results of the demo, then run the experiment, which the run cache has, and pushed that."""
+    clone = swept.copy(tmp_path_factory.mktemp("owner"))
     shared = str(tmp_path_factory.mktemp("git") / "shared.git")
     clone.run("git", "init", "--quiet", "--bare", "--initial-branch=main", shared)
     clone.run("git", "remote", "add", "origin", shared)
@@ -156,14 +149,13 @@ def test_a_shared_experiment_is_listed_applied_and_recorded(owner: Clone, remote
 
 
 def test_settings_that_somebody_has_run_before_train_nothing(owner: Clone, remote: Remote, tmp_path: Path) -> None:
-    # six of the demo, and finetune and evaluate of the experiment
-    assert "the remote has all that 8 runs of stages put out\n" in owner.run("python", "src/cli.py", "push")
+    assert f"the remote has all that {RUNS} runs of stages put out\n" in owner.run("python", "src/cli.py", "push")
     clone = colleague(owner, remote, tmp_path / "clone")
     assert clone.stages_run(clone.run("dvc", "exp", "run", "--pull", *FASTER)) == []
     assert results(clone) == results(owner)
     shutil.rmtree(clone.folder / ".dvc/cache/files")  # as `dvc gc` does with what no commit refers to
     said = clone.run("python", "src/cli.py", "push")
-    assert "0 more files pushed: the remote has all that 0 runs of stages put out; 8 left out, whose" in said
+    assert f"0 more files pushed: the remote has all that 0 runs of stages put out; {RUNS} left out, whose" in said
 
 
 def test_a_file_that_was_changed_in_the_remote_is_refused(owner: Clone, remote: Remote, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.clone import DEMO, Clone
+from support.clone import Clone
 from support.stores import runs, store_of
 
 from transfer_learning import evaluation, provenance, report, results
@@ -102,9 +102,8 @@ def test_report_of_the_workspace_is_one_file_with_the_numbers_of_the_results(dem
     assert "Uncommitted changesnotes & more.txt" in changed.text
 
 
-def test_report_of_an_experiment_is_of_its_commit_and_does_without_a_store(demo_clone: Clone, tmp_path: Path) -> None:
-    clone = demo_clone.copy(tmp_path / "a clone")
-    clone.run("dvc", "exp", "run", "--temp", "--name", "bins", *DEMO, "-S", "evaluate.calibration_bins=5")
+def test_report_of_an_experiment_is_of_its_commit_and_does_without_a_store(swept: Clone, tmp_path: Path) -> None:
+    clone = swept.copy(tmp_path / "a clone", experiments=True)
     clone.environment["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"
     out = tmp_path / "new folder" / "bins.html"
     said = clone.run("python", "src/cli.py", "report", "bins", "--out", str(out))

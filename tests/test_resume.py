@@ -30,7 +30,7 @@ OUTPUTS = {
 def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
     """A copy of the demo whose stages take a while: more photos, more epochs, fine-tuning from the photos."""
     clone = demo_clone.copy(tmp_path)
-    longer = ["data.photos_per_class=240", "train_frozen.epochs=40", "finetune.epochs=12", "finetune.fine_tune_at=0"]
+    longer = ["data.photos_per_class=240", "train_frozen.epochs=40", "finetune.epochs=5", "finetune.fine_tune_at=0"]
     clone.run("python", "src/cli.py", "params", "+experiment=demo", *longer)
     for stage in ("fetch", "split"):
         clone.run("python", f"src/{stage}.py")

@@ -98,8 +98,11 @@ def test_two_first_runs_at_once_make_one_store(demo_clone: Clone, tmp_path: Path
     assert sorted((run.info.run_name, run.info.status) for run in found) == [("one", "FINISHED"), ("two", "FINISHED")]
 
 
-@pytest.mark.parametrize("command", ["record", "promote", "predict --model champion x.png", "ui"])
-@pytest.mark.parametrize("kind", ["newer", "folder", "no database"])
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [("record", "newer"), ("record", "folder"), ("record", "no database"), ("promote", "newer"),
+     ("predict --model champion x.png", "folder"), ("ui", "no database"), ("ui", "newer")],
+)  # fmt: skip
 def test_a_store_that_cannot_be_used_is_one_line(demo_clone: Clone, tmp_path: Path, command: str, kind: str) -> None:
     database = tmp_path / "mlflow.db"
     if kind == "newer":

@@ -13,10 +13,10 @@ from transfer_learning.commands.sweep import RECIPES
 
 
 @pytest.fixture(scope="module")
-def clone(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    clone = demo_clone.copy(tmp_path_factory.mktemp("sweep") / "a clone")
+def clone(swept: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    clone = swept.copy(tmp_path_factory.mktemp("sweep") / "a clone")
     (clone.folder / "conf/sweep/small.yaml").write_text(
-        "- [+experiment=demo]\n- [+experiment=demo, 'finetune.fine_tune_at=10,11']\n"
+        "- [+experiment=demo]\n- [+experiment=demo, 'finetune.fine_tune_at=6,10']\n"
         "- [+experiment=demo, data=cats_and_dogs, data.url=null]\n"
     )
     clone.commit("a recipe")
@@ -37,7 +37,7 @@ def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> Non
     said = clone.run("./tl", "sweep", "small", "--jobs", "2", code=2)
     assert "4 trials, 0 of them done before" in said
     assert "3 of 4 trials succeeded" in said
-    assert said.count("finetune: run, 13 epochs") == 1  # the first came out of the run cache, where no stage ran
+    assert said.count("finetune: run, 13 epochs") == 2  # two came out of the run cache, where no stage ran
     assert "cats_and_dogs_filtered.zip is not in the mirror folder" in said
     (error,) = (line for line in said.splitlines() if line.startswith("error: sweep: failed: small-"))
     log = Path(error.rsplit(" ", 1)[1])

@@ -216,10 +216,10 @@ def test_layer_decay_scales_the_step_of_each_stage_and_not_its_gradient() -> Non
     for name, first in (("adam", 0.01), ("rmsprop", 0.01 / np.sqrt(0.1))):  # as large for a gradient of any size
         options = {"learning_rate": 0.01, "epochs": 1, "photos": 1, "factors": factors}
         optimizer = optimization.build(phase(optimizer=name), variables, **options)
-        before = [np.array(variable) for variable in variables]
+        before = [variable.value.numpy() for variable in variables]
         optimizer.apply([np.full(variable.shape, 3.0, np.float32) for variable in variables], variables)
         for variable, old, factor in zip(variables, before, factors, strict=True):
-            np.testing.assert_allclose(old - np.array(variable), factor * first, rtol=2e-3)
+            np.testing.assert_allclose(old - variable.value.numpy(), factor * first, rtol=2e-3)
 
 
 def test_steps_move_further_layers_in_further_epochs(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")
 class Clone:
     """A git repository with the files of this one, made to run the small demo experiment."""
 
-    first_output = ""  # of the shared one: what its `dvc repro` printed
+    printed = ""  # of a shared one: what DVC printed when it was made
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -63,25 +63,28 @@ class Clone:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", message)
 
-    def copy(self, folder: Path, *, store: bool = False) -> Clone:
-        """A copy in an empty or new folder, as committed, without experiments; with the MLflow store or without."""
+    def copy(self, folder: Path, *, store: bool = False, experiments: bool = False) -> Clone:
+        """A copy in an empty or new folder, as committed, with the MLflow store or DVC's experiments or without."""
+        folder.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cp", "-a", f"{self.folder}/.", str(folder)], check=True)
         other = Clone.at(folder, self.environment)
         other.run("git", "checkout", "--quiet", "--force", "HEAD")
-        for ref in other.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split():
-            other.run("git", "update-ref", "-d", ref)
+        other.run("rm", "-rf", ".dvc/tmp/exps")  # the queue
+        if not experiments:
+            for ref in other.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split():
+                other.run("git", "update-ref", "-d", ref)
         if not store:
             other.run("rm", "-rf", "mlflow.db", "mlartifacts")
         return other
 
     def files(self) -> dict[str, tuple[int, int]]:
-        """Size and time of change of every file; without bytecode, which reading makes too, and locks."""
+        """Size and time of change of every file, without what reading changes too and without the queue."""
         found = {}
         for folder, names, files in os.walk(self.folder):
-            names[:] = [name for name in names if name != "__pycache__"]
+            names[:] = [name for name in names if name not in ("__pycache__", "celery")]
             for file in files:
                 path = os.path.join(folder, file)
-                if not path.endswith((".lock", "-journal")):
+                if not path.endswith((".lock", "-journal", ".git/index")):
                     status = os.lstat(path)
                     found[os.path.relpath(path, self.folder)] = (status.st_size, status.st_mtime_ns)
         return found
