@@ -42,7 +42,7 @@ def test_the_first_becomes_champion_and_an_equal_one_follows_but_no_worse_one(ca
 
 
 def test_other_test_photos_need_force(candidates: Clone) -> None:
-    candidates.run("python", "src/promote.py", "bins")
+    candidates.run("python", "src/cli.py", "promote", "bins")
     client = MlflowClient(f"sqlite:///{candidates.folder}/mlflow.db")
     champion = client.get_model_version_by_alias("drawn", "champion")
     rows = (candidates.folder / "reports/test/predictions.csv").read_text().splitlines()
