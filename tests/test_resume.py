@@ -91,8 +91,8 @@ def test_interrupted_features_go_on_and_say_so_in_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from transfer_learning import augment, backbone, backbones, chunks, features, schema
-    from transfer_learning.parts import Part
     from transfer_learning.drawn import draw_dataset
+    from transfer_learning.parts import Part
 
     paths = [Path(path) for path in draw_dataset(tmp_path / "raw", classes=2, photos_per_class=20, size=40, seed=0)]
     base = backbone.build("small_cnn", size=32)
