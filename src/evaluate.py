@@ -40,15 +40,13 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     run = of_a_run.Run(settings, base, model, raw, parts["train"], found)
     whole_model.check_parts(base, settings.model.boundary, model, run.test_pixels(found.least_sure()))
     metrics = evaluation.measure(
-        test.labels,
-        probabilities,
-        threshold=options.threshold,
-        confidence=options.confidence,
-        bins=options.calibration_bins,
-    )
-    bound = settings.images.max_megapixels
-    path = Path("models/model.keras")
-    whole_model.save(model, path, classes=classes, threshold=options.threshold, max_megapixels=bound)
+        test.labels, probabilities,
+        threshold=options.threshold, confidence=options.confidence, bins=options.calibration_bins,
+    )  # fmt: skip
+    whole_model.save(
+        model, Path("models/model.keras"),
+        classes=classes, threshold=options.threshold, max_megapixels=settings.images.max_megapixels,
+    )  # fmt: skip
     files.write_json(Path("reports/test/metrics.json"), metrics)
     predictions.write(predictions.PATH, found, raw)
     of_a_run.draw(run)
