@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -163,6 +164,20 @@ def test_a_loss_that_is_not_finite_stops_training_at_once(monkeypatch: pytest.Mo
             on_epoch=lambda _: None, kept=tmp_path,
         )  # fmt: skip
     assert len(steps) < 4  # the first of the two bad photos ended it
+
+
+def test_a_validation_that_is_not_finite_is_said_in_a_sentence(tmp_path: Path) -> None:
+    model = classifier.head(2, classes=2, dropout=0.0, seed=0)
+    training.compile_model(model, keras.optimizers.SGD(0.1), classes=2)
+    good, bad = (training.from_array(np.full((1, 4, 2), value, np.float32)) for value in (1, np.inf))
+    labels = np.array([0, 1, 0, 1])
+    with pytest.raises(UserError) as error:
+        training.train(
+            model, good, labels, training.in_order(bad, labels, classes=2), phase=phase(batch_size=4), classes=2,
+            epochs=range(3, 4), views=1, seed=0, on_epoch=lambda _: None, kept=tmp_path,
+        )  # fmt: skip
+    assert re.match(r"epoch 3 ended with loss = 0\.693147, accuracy = 0\.5, val_loss = nan, val_acc", str(error.value))
+    assert not set("{}'") & set(str(error.value))
 
 
 def test_each_epoch_sees_every_photo_once_in_its_own_order_and_view(tmp_path: Path) -> None:

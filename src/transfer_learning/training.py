@@ -151,7 +151,8 @@ def train(
 def _add(state: Progress, epoch: int, values: dict[str, float], phase: Phase, on_epoch: Callable[[Row], None]) -> None:
     row = {"epoch": epoch, **{name: round(float(values[name]), 6) for name in COLUMNS[1:]}}
     if not np.isfinite(list(row.values())).all():
-        raise UserError(f"validation of epoch {epoch} gave {row}: {_remedy(state.model, phase.batch_size)}")
+        gave = ", ".join(f"{name} = {row[name]}" for name in COLUMNS[1:])
+        raise UserError(f"epoch {epoch} ended with {gave}: {_remedy(state.model, phase.batch_size)}")
     state.add(row)
     on_epoch(row)
 
