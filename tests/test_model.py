@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -181,6 +182,19 @@ def test_a_loss_that_is_not_finite_stops_training_at_once(monkeypatch: pytest.Mo
             epochs=range(3, 9),
         )
     assert len(steps) < 4  # the first of the two bad photos ended it
+
+
+def test_a_validation_that_is_not_finite_is_said_in_a_sentence(tmp_path: Path) -> None:
+    model = classifier.head(2, classes=2, dropout=0.0, seed=0)
+    epochs.compile_model(model, keras.optimizers.SGD(0.1), classes=2)
+    good, bad = (from_array(np.full((1, 4, 2), value, np.float32)) for value in (1, np.inf))
+    labels = np.array([0, 1, 0, 1])
+    examples = Examples(good, labels, in_order(bad, labels, classes=2), classes=2, views=1)
+    session = epochs.Session(0, lambda _: None, tmp_path)
+    with pytest.raises(UserError) as error:
+        epochs.train(model, examples, session, phase=phase(batch_size=4), epochs=range(3, 4))
+    assert re.match(r"epoch 3 ended with loss = 0\.693147, accuracy = 0\.5, val_loss = nan, val_acc", str(error.value))
+    assert not set("{}'") & set(str(error.value))
 
 
 def test_each_epoch_sees_every_photo_once_in_its_own_order_and_view(tmp_path: Path) -> None:

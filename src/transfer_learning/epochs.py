@@ -118,7 +118,8 @@ def _one_epoch(examples: Examples, phase: Phase, seed: int, epoch: int, view: in
 def _add(state: Progress, epoch: int, values: Row, phase: Phase, session: Session) -> None:
     row = {"epoch": epoch, **{name: round(float(values[name]), 6) for name in COLUMNS[1:]}}
     if not np.isfinite(list(row.values())).all():
-        raise UserError(f"validation of epoch {epoch} gave {row}: {_remedy(state.model, phase.batch_size)}")
+        gave = ", ".join(f"{name} = {row[name]}" for name in COLUMNS[1:])
+        raise UserError(f"epoch {epoch} ended with {gave}: {_remedy(state.model, phase.batch_size)}")
     state.add(row)
     session.on_epoch(row)
 
