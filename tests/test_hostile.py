@@ -221,7 +221,7 @@ def main() -> None:
 def test_every_file_of_the_corpus_is_taken_or_refused_in_a_line(kind: str, number: int) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", __file__, kind, str(number)], capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT / "src"), str(ROOT / "tests")))},
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
