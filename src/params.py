@@ -1,16 +1,17 @@
-"""Write params.yaml anew from conf/, as `dvc exp run` does; or, with a path, write it there."""
+"""Write params.yaml anew from conf/, as `dvc exp run` does, and the texts of the schema; or, with a path, it there."""
 
 import sys
 from pathlib import Path
 
-from transfer_learning import stage
+from transfer_learning import described, stage
 from transfer_learning.compose import compose
 
 
 def main() -> None:
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "params.yaml")
     compose(target, sys.argv[2:])
-    print(f"wrote {target}")
+    changed = described.write() if target == Path("params.yaml") else []
+    print(f"wrote {', '.join(map(str, [target, *changed]))}")
 
 
 if __name__ == "__main__":
