@@ -90,7 +90,7 @@ record: $(ENVIRONMENT)  ## add to the MLflow store what DVC has and it lacks; NA
 promote: $(ENVIRONMENT)  ## make a model the champion of MLflow's registry, unless it is worse: NAME=experiment
 	@python src/promote.py $(NAME)
 
-params: $(ENVIRONMENT)  ## write params.yaml anew from conf/
+params: $(ENVIRONMENT)  ## write params.yaml anew from conf/, and from the schema the texts on settings
 	@python src/params.py
 
 lock: $(ENVIRONMENT)  ## resolve requirements.lock anew from pyproject.toml, for all supported Pythons

@@ -10,7 +10,7 @@ from transfer_learning.compose import compose
 def main() -> None:
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "params.yaml")
     compose(target, sys.argv[2:])
-    changed = described.write() if target == Path("params.yaml") else []
+    changed = [] if sys.argv[1:] else described.write()
     print(f"wrote {', '.join(map(str, [target, *changed]))}")
 
 

@@ -85,7 +85,8 @@ def _default(value: Any) -> str:
         return ", ".join(f"{key} {one['tolerance']}" for key, one in value.items())
     if isinstance(value, float) and value < 0.001:
         return f"{value:.6f}".rstrip("0") if value else "0"
-    return json.dumps(value).strip('"')
+    text = json.dumps(value).strip('"')
+    return text if len(text) < 40 else "see conf/"
 
 
 def _cell(text: str) -> str:

@@ -30,7 +30,7 @@ class Model(Section):
     weights: Annotated[
         str,
         Field(
-            description="imagenet, or random: nothing is downloaded, and the network knows nothing.",
+            description="random: nothing is downloaded, and the network knows nothing.",
             json_schema_extra={"enum": ["imagenet", "random"]},
         ),
     ]
@@ -218,10 +218,10 @@ def at(path: Sequence[str], kind: str | None = None) -> dict[str, Any]:
     Returns:
         type, range, description; empty where there is no such setting.
     """
-    here = as_json()
+    here: dict[str, Any] = as_json()
     for name in path:
-        by_pattern = here.get("patternProperties", {}).values()
-        here = here.get("properties", {}).get(name) or here.get("items") or next(iter(by_pattern), {})
+        by_pattern: list[dict[str, Any]] = [*here.get("patternProperties", {}).values()]
+        here = here.get("properties", {}).get(name) or here.get("items") or (by_pattern or [{}])[0]
         if "discriminator" in here:
             here = {"$ref": here["discriminator"]["mapping"].get(kind, "")}
         here = as_json()["$defs"].get(here.get("$ref", "").rpartition("/")[2], {}) | here
