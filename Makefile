@@ -65,7 +65,7 @@ reproduce: $(ENVIRONMENT)  ## compute everything anew and compare it with what i
 	@dvc repro --force --downstream split
 	@python src/cli.py compare HEAD --reproduced
 
-params: $(ENVIRONMENT)  ## write params.yaml anew from conf/
+params: $(ENVIRONMENT)  ## write params.yaml anew from conf/, and from the schema the texts on settings
 	@python src/cli.py params
 
 lock: $(ENVIRONMENT)  ## resolve requirements.lock anew from pyproject.toml, for all supported Pythons

@@ -152,7 +152,7 @@ def test_changed_figure_code_trains_nothing(clone: Clone) -> None:
 
 def test_wrong_setting_stops_an_experiment_with_one_line(clone: Clone) -> None:
     output = clone.run("dvc", "exp", "run", "--temp", "-S", "+experiment=demo", "-S", "finetune.epochs=0", code=255)
-    assert "error: finetune: params.yaml: finetune.epochs = 0: must be greater than or equal to 1" in output
+    assert "error: finetune: params.yaml: finetune.epochs = 0: must be a whole number from 1 to 10000" in output
     assert "Traceback" not in output
 
 

@@ -232,7 +232,7 @@ def test_features_on_disk_equal_a_plain_computation(tmp_path: Path) -> None:
     backbone.set_weights(base.layers, backbones.small_cnn_weights())
     chosen = {part: [Path(p) for p in paths if p.startswith(part)] for part in ("train", "validation")}
     parts = {part: Part(p, np.arange(len(p), dtype=np.uint8) % 2) for part, p in chosen.items()}
-    settings = schema.Augment.model_validate(read_yaml(ROOT / "conf/augment/strong.yaml"))
+    settings = schema.Augment.model_validate(read_yaml(ROOT / "params.yaml")["augment"] | {"crop": 0.75, "hue": 0.03})
     rows = augment.draw_transforms(40, settings, views=2, size=32, seed=5)
     features.compute(base, "block_2_relu", parts, tmp_path / "raw", tmp_path / "f", size=32, transforms=rows)
     train, validation = stored.read(tmp_path / "f", "train"), stored.read(tmp_path / "f", "validation")

@@ -59,7 +59,7 @@ def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> Non
     [
         ("- [seed=]\n- {a: 1}\n", "must be a list of lists of overrides"),
         ("- [seed=1,2]\n", "2 is no override key=value (one with commas needs quotes or a line of its own)"),
-        ("- [finetune.epochs=0]\n", "finetune.epochs = 0: must be greater than or equal to 1"),
+        ("- [finetune.epochs=0]\n", "finetune.epochs = 0: must be a whole number from 1 to 10000"),
         ("- [nosuch.key=1]\n", "nosuch"),
         ("- [", "cannot be read"),
     ],

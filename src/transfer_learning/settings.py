@@ -11,11 +11,8 @@ from pydantic import ValidationError
 
 from transfer_learning.declared import Declared
 from transfer_learning.errors import UserError
-from transfer_learning.schema import ArchiveData, DrawnData, FolderData, Guarded, Settings
-from transfer_learning.section import Section
-from transfer_learning.training_schema import Step
-
-UNIONS = {"data": "kind"}  # sections of several kinds, and the key that tells which
+from transfer_learning.schema import Settings, at
+from transfer_learning.section import allowed
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -46,7 +43,8 @@ def check(values: dict[str, Any], where: str = "params.yaml") -> Settings:
 
 def _describe(problem: dict[str, Any], values: dict[str, Any]) -> str:
     path = [str(part) for part in problem["loc"]]
-    if path and path[0] in UNIONS:
+    kind = values["data"].get("kind") if isinstance(values.get("data"), dict) else None
+    if path and path[0] == "data":
         del path[1:2]  # Pydantic puts the chosen kind of a union into the path
     key = ".".join(path)
     if problem["type"] == "value_error":
@@ -55,7 +53,7 @@ def _describe(problem: dict[str, Any], values: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"{key} is missing"
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(tuple(path[:-1]), values)
+        known = list(at(path[:-1], kind).get("properties", {}))
         close = difflib.get_close_matches(path[-1], known, n=1)
         hint = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(known)}"
         return f"{key} is not a setting: {hint}"
@@ -63,20 +61,8 @@ def _describe(problem: dict[str, Any], values: dict[str, Any]) -> str:
         context = problem["ctx"]
         tag = context["discriminator"].strip("'")
         return f"{key}.{tag} = {context['tag']!r}: allowed are {context['expected_tags']}"
-    message = problem["msg"].replace("Input should be ", "must be ")
-    return f"{key} = {problem['input']!r}: {message}"
-
-
-def _known_keys(path: tuple[str, ...], values: dict[str, Any]) -> list[str]:
-    if path[:2] == ("finetune", "steps"):
-        return list(Step.model_fields)
-    if len(path) != 1:
-        return list(Guarded.model_fields if path else Settings.model_fields)
-    kinds: dict[str, type[Section]] = {"archive": ArchiveData, "folder": FolderData, "drawn": DrawnData}
-    section = values[path[0]]
-    kind = section.get(UNIONS.get(path[0], ""))
-    model = kinds.get(kind) or cast(type[Section], Settings.model_fields[path[0]].annotation)
-    return list(model.model_fields)
+    must = problem["msg"] if problem["type"] == "not_allowed" else f"must be {allowed(at(path, kind))}"
+    return f"{key} = {problem['input']!r}: {must}"
 
 
 def load(stage: str, folder: Path = Path()) -> Settings:

@@ -1,4 +1,4 @@
-"""Write params.yaml anew from conf/, as `dvc exp run` does.
+"""Write params.yaml anew from conf/, as `dvc exp run` does, and from the schema the texts on settings.
 
     ./tl params
     ./tl params --out other.yaml +experiment=demo seed=1
@@ -20,10 +20,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from transfer_learning import described
     from transfer_learning.compose import compose
 
     for word in arguments.overrides:
         if "=" not in word and not word.startswith("~"):  # ~key takes one away
             raise UserError(f"{word!r} is no override key=value; a file to write is named with --out")
     compose(arguments.out, arguments.overrides)
-    print(f"wrote {arguments.out}")
+    plain = arguments.out == Path("params.yaml") and not arguments.overrides
+    changed = described.write() if plain else []
+    print(f"wrote {', '.join(map(str, [arguments.out, *changed]))}")
