@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import transfer_learning
 from transfer_learning import revisions
 from transfer_learning.contents import Contents, Point
+from transfer_learning.logged_model import log_model
 from transfer_learning.parts import SPLIT, split_rows
 from transfer_learning.results import MODEL
-from transfer_learning.store import VIEW_TAG, Store, faults, is_local, one_at_a_time, uri
+from transfer_learning.store import VIEW_TAG, Store, is_local, one_at_a_time
 from transfer_learning.workspace import main_workspace
 
-SERVED = ("serving/mlflow_model.py", "served.py")  # what MLflow runs, in our package: now, and at earlier commits
-# what that imports, and TensorFlow, with which Keras computes
-SERVED_WITH = ("tensorflow", "keras", "pillow", "numpy", "pandas", "psutil", "mlflow")
 BATCH = 1000  # points of one log_batch, the bound of MLflow
 COLUMNS = [  # of the UI's list of runs
     "attributes.`Duration`",
@@ -200,51 +192,6 @@ class Recorder(Store):
             model = self.model_of(run.info.experiment_id, run.info.run_id)
             added.append("model")
         return model.model_id if model else None
-
-
-def log_model(run_id: str, folder: Path) -> None:
-    """Log models/model.keras of a folder as a model that can be served, with its signature and the code it needs."""
-    import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, Schema
-    from mlflow.types.schema import AnyType
-
-    signature = ModelSignature(
-        inputs=Schema([ColSpec(AnyType(), "photo")]),
-        outputs=Schema([ColSpec("string", "class"), ColSpec("double", "probability")]),
-    )
-    packages = [folder / "src" / "transfer_learning", Path(transfer_learning.__file__).parent]  # the experiment's first
-    code = next(package / name for package in packages for name in SERVED if (package / name).exists())
-    package = code.parent if code.parent in packages else code.parent.parent
-    warnings.filterwarnings("ignore", message=".*An input example was not provided")
-    with faults(), _imported_from(package.parent):
-        mlflow.set_tracking_uri(uri())
-        with mlflow.start_run(run_id=run_id):
-            mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(code),
-                artifacts={"model": (folder / MODEL).resolve().as_uri()},
-                code_paths=[str(package)],  # all of it: a list of modules is wrong once one of them imports another
-                signature=signature,
-                pip_requirements=[f"{name}=={version(name)}" for name in SERVED_WITH],
-            )
-
-
-@contextmanager
-def _imported_from(folder: Path) -> Iterator[None]:
-    """Import our package from another folder for a while: MLflow runs the code of a model when it logs it, and that of
-    an older commit needs the modules of its commit."""
-    at_hand = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "transfer_learning"}
-    for name in at_hand:
-        del sys.modules[name]
-    sys.path.insert(0, str(folder.resolve()))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder.resolve()))
-        for name in [name for name in sys.modules if name.partition(".")[0] == "transfer_learning"]:
-            del sys.modules[name]
-        sys.modules.update(at_hand)
 
 
 def _digest(text: str) -> str:
