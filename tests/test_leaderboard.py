@@ -169,10 +169,10 @@ def test_command_writes_table_and_figure_from_dvc_exp_show(demo_clone: Clone, sw
     said = clone.run("python", "src/cli.py", "leaderboard")
     assert "7 experiments in reports/leaderboard.md and reports/leaderboard.png" in said
     table = (clone.folder / "reports/leaderboard.md").read_text()
-    varying = "evaluate.calibration_bins | evaluate.threshold | finetune.fine_tune_at | finetune.learning_rate"
+    varying = "finetune.fine_tune_at | finetune.learning_rate | evaluate.threshold | evaluate.calibration_bins"
     assert f"| experiment | {varying} | validation | test | time |" in table
-    rows = {"bins": (5, 0.5, 4, 0.001), "aside": (10, 0.5, 6, 0.001), "q-1": (10, 0.5, 4, 0.002),
-            "workspace": (10, 0.5, 4, 0.001)}  # fmt: skip
+    rows = {"bins": (4, 0.001, 0.5, 5), "aside": (6, 0.001, 0.5, 10), "q-1": (4, 0.002, 0.5, 10),
+            "workspace": (4, 0.001, 0.5, 10)}  # fmt: skip
     assert all(f"| {name} | {' | '.join(map(str, values))} |" in table for name, values in rows.items()), table
     chosen = ("bins", "workspace", "--validation", "--title", "Some", "--out", "some/few.md")
     said = clone.run("python", "src/cli.py", "leaderboard", *chosen)
