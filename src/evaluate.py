@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from transfer_learning import caveats, files, live, predictions, stage, weights
 from transfer_learning.parts import SPLIT, read_split
@@ -14,17 +13,13 @@ from transfer_learning.settings import load
 def main() -> None:
     settings = load("evaluate")
     with live.recorded_after():
-        metrics = evaluate(settings)
+        evaluate(settings)
     for caveat in caveats.caveats(predictions.PATH.read_text()):
         print(f"warning: {caveat}", file=sys.stderr)
-    print(
-        f"test accuracy {metrics['accuracy']:.1%}: {metrics['correct']} of {metrics['photos']} photos, "
-        f"{settings.evaluate.confidence:.0%} interval {metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}"
-    )
 
 
-def evaluate(settings: Settings) -> dict[str, Any]:
-    """Write the whole model, what it makes of the test photos, and the figures; returns the test metrics."""
+def evaluate(settings: Settings) -> None:
+    """Write the whole model, what it makes of the test photos, and the figures."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
     from transfer_learning import backbone, chunks, evaluation, of_a_run, photos, whole_model
 
@@ -50,7 +45,7 @@ def evaluate(settings: Settings) -> dict[str, Any]:
     files.write_json(Path("reports/test/metrics.json"), metrics)
     predictions.write(predictions.PATH, found, raw)
     of_a_run.draw(run)
-    return metrics
+    print(evaluation.in_words(metrics, confidence=options.confidence))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ def train(settings: Settings, follower: live.Follower) -> None:
         history.write(trained, "finetune")
         trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
         photos = len(stored.read(stored.FOLDER, "validation").labels)
-        metrics = history.metrics(trained, phase) | {"photos": photos, "trainable_parameters": trainable}
+        metrics = epochs.metrics(trained, phase) | {"photos": photos, "trainable_parameters": trainable}
         files.write_json(Path("reports/finetune/metrics.json"), metrics)
 
 

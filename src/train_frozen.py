@@ -40,7 +40,7 @@ def train(settings: Settings, follower: live.Follower) -> None:
         trained = epochs.train(model, examples, session, phase=phase, epochs=numbers, evaluate_first=True)
         weights.write(OUTPUT, classifier.head_weights(model))
         history.write(trained, "train_frozen")
-        metrics = history.metrics(trained, phase) | {"photos": len(validation.labels)}
+        metrics = epochs.metrics(trained, phase) | {"photos": len(validation.labels)}
         files.write_json(Path("reports/frozen/metrics.json"), metrics)
 
 

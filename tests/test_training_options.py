@@ -12,8 +12,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from support.phases import fine_tuning, phase
 
 from transfer_learning import backbone, backbones, classifier, epochs, optimization, sampling, unfreezing
+from transfer_learning.epochs import metrics
 from transfer_learning.head import HEAD
-from transfer_learning.history import metrics
 from transfer_learning.inputs import Examples, from_array, in_order
 from transfer_learning.training_schema import Phase
 

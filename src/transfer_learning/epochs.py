@@ -166,3 +166,13 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
             layer.seed_generator.state.assign([seed, epoch])
+
+
+def metrics(history: pd.DataFrame, phase: Phase) -> dict[str, object]:
+    """Metrics of the weights that a phase ends with, by name: after its last epoch, or with early stopping after the
+    one with the lowest validation loss, whose number is `best_epoch`."""
+    if not phase.early_stopping:
+        return history.drop(columns="epoch").iloc[-1].to_dict()
+    trained = history[history["epoch"] > 0]
+    best = trained.loc[trained["val_loss"].idxmin()]  # the first of equal ones
+    return best.drop("epoch").to_dict() | {"best_epoch": int(best["epoch"])}

@@ -70,6 +70,14 @@ def measure(
     return found
 
 
+def in_words(metrics: dict[str, object], *, confidence: float) -> str:
+    """The accuracy of `measure` with its interval, in a line."""
+    return (
+        f"test accuracy {metrics['accuracy']:.1%}: {metrics['correct']} of {metrics['photos']} photos, "
+        f"{confidence:.0%} interval {metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}"
+    )
+
+
 def per_class(labels: np.ndarray, predicted: np.ndarray, classes: list[str]) -> pd.DataFrame:
     """One row a class: class, photos, correct, precision, recall and f1, each in [0, 1] at six decimals."""
     precision, recall, f1, photos = precision_recall_fscore_support(
