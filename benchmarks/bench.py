@@ -28,8 +28,12 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
-from transfer_learning import environment, figures, files, settings, sources, stage  # noqa: E402
-from transfer_learning.backbones import BACKBONES  # noqa: E402
+from transfer_learning.core import files
+from transfer_learning.figures import drawing
+from transfer_learning.ingest import downloads
+from transfer_learning.settings import params
+from transfer_learning.settings.backbones import BACKBONES
+from transfer_learning.stage import environment, timing
 
 SEED = 42
 KINDS = {
@@ -53,7 +57,7 @@ class Bench:
         dropped = ("DVC_", "MLFLOW_", "GIT_")
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)} | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "DATA_MIRROR": str(sources.mirror_folder()),
+            "DATA_MIRROR": str(downloads.mirror_folder()),
             "DVC_NO_ANALYTICS": "1",
             "TF_CPP_MIN_LOG_LEVEL": "2",
         }
@@ -75,9 +79,9 @@ class Bench:
 
     def plain(self, seed: int) -> tuple[Measured, Measured]:
         """Run the plain script; what it took, and its accuracies."""
-        values = settings.flat()
+        values = params.flat()
         name = BACKBONES["mobilenet_v2"].published_file(1.0, int(values["model.pretrained_resolution"]))
-        weights = sources.locate(name, f"{values['model.url']}{name}")
+        weights = downloads.locate(name, f"{values['model.url']}{name}")
         options = ["--epochs", str(self.epochs), "--seed", str(seed), "--figure", str(self.clone / "plain.png")]
         took = self.run("python", "benchmarks/plain.py", str(self.photos), str(weights.resolve()), *options)
         said = json.loads(self.log.read_text().splitlines()[-1])
@@ -112,7 +116,7 @@ class Bench:
             yield kind, self.run("dvc", "exp", "run", "--name", f"{kind}-{number}", *options, *targets)
             if targets:
                 path = next((self.clone / ".dvc/tmp").glob(f"seconds-{kind}-{number}-*.json"))
-                yield "train_frozen", {"wall": stage.read_seconds(path)["train_frozen"]}
+                yield "train_frozen", {"wall": timing.read_seconds(path)["train_frozen"]}
             self.run("git", "checkout", "--quiet", "--", ".")
             self.run("dvc", "checkout", "--quiet")
 
@@ -141,7 +145,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     name = "bench-quick" if arguments.quick else "bench"
-    facts = environment.facts(threads=int(settings.flat()["runtime.threads"]))
+    facts = environment.facts(threads=int(params.flat()["runtime.threads"]))
     result: dict[str, object] = {"environment": facts, "epochs_of_each_phase": 1 if arguments.quick else 10}
     runs: dict[str, list[Measured]] = {kind: [] for kind in KINDS}
     accuracies: dict[str, list[Measured]] = {"plain": [], "ours": []}
@@ -224,11 +228,11 @@ def accuracy_table(seeds: dict[str, list[Measured]]) -> list[str]:
 def draw(result: dict[str, object], path: Path) -> None:
     """A bar a kind: median wall seconds, with every single run as a dot."""
     runs = result["runs"]
-    with figures.drawing(path, figsize=(8.5, 3.6)) as (_, axis):
+    with drawing.drawing(path, figsize=(8.5, 3.6)) as (_, axis):
         for position, kind in enumerate(KINDS):
             wall = [run["wall"] for run in runs[kind]]
             median = statistics.median(wall)
-            axis.barh(position, median, color=figures.GREY if kind == "plain" else figures.TRAIN, height=0.6)
+            axis.barh(position, median, color=drawing.GREY if kind == "plain" else drawing.TRAIN, height=0.6)
             axis.plot(wall, [position] * len(wall), ".", color="black", ms=4)
             axis.text(max(wall), position, f"  {median:.1f} s", va="center")
         axis.set_yticks(range(len(KINDS)), [name.replace("`", "") for name in KINDS.values()])

@@ -20,7 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
-from transfer_learning import files, gate, predictions, schema, settings  # noqa: E402
+from transfer_learning.core import files
+from transfer_learning.evaluation import predictions
+from transfer_learning.reporting import gate
+from transfer_learning.settings import params, schema
 
 PAIRS = 1000
 gate.RESAMPLES = 499  # of the test of the loss, for each pair
@@ -31,7 +34,7 @@ FLIP = gate.Flip("", "", 0.0, 0.0)
 
 
 def main() -> None:
-    limits = settings.check(settings.read_yaml(Path("params.yaml"))).gate
+    limits = params.check(params.read_yaml(Path("params.yaml"))).gate
     table = predictions.read(predictions.PATH.read_text()).values()
     classes = sorted({row["label"] for row in table})
     labels = np.array([classes.index(row["label"]) for row in table])

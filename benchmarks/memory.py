@@ -82,9 +82,9 @@ def draw(result: dict[str, object], path: Path) -> None:
     """A line a stage over the number of photos."""
     sys.path.insert(0, str(ROOT / "src"))
     os.chdir(ROOT)
-    from transfer_learning import figures
+    from transfer_learning.figures import drawing
 
-    with figures.drawing(path, figsize=(6.5, 4)) as (_, axis):
+    with drawing.drawing(path, figsize=(6.5, 4)) as (_, axis):
         for stage, peaks in result["peak_mb"].items():  # type: ignore[attr-defined]
             axis.plot(result["training_photos"], peaks, marker="o", label=stage)
         axis.plot(result["training_photos"], result["features_mb"], color="grey", ls="--", label="features on disk")

@@ -26,11 +26,15 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
-from transfer_learning import environment, files, schema, settings  # noqa: E402
-from transfer_learning.runtime import setup  # noqa: E402
+from transfer_learning.core import files
+from transfer_learning.network.runtime import setup
+from transfer_learning.settings import params, schema
+from transfer_learning.stage import environment
 
 IMPORTS = {
-    "tensorflow and keras, as a stage does it": "import transfer_learning.runtime as r; r.setup(seed=0, threads=0)",
+    "tensorflow and keras, as a stage does it": (
+        "import transfer_learning.network.runtime as r; r.setup(seed=0, threads=0)"
+    ),
     "keras by itself": "import keras",
     "mlflow, in the recorder's process": "import mlflow",
     "pandas": "import pandas",
@@ -40,7 +44,7 @@ IMPORTS = {
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    values = settings.check(settings.read_yaml(Path("params.yaml")))
+    values = params.check(params.read_yaml(Path("params.yaml")))
     setup(seed=values.seed, threads=1)
     parts, peak = networks(values)
     result = {
@@ -62,19 +66,21 @@ def networks(values: schema.Settings) -> tuple[dict[str, dict[str, float]], floa
     import keras
     import tensorflow as tf
 
-    from transfer_learning import augment, backbone, classifier, epochs, features, photos
-    from transfer_learning.folding import InferenceMode
-    from transfer_learning.parts import SPLIT, read_split
+    from transfer_learning.network import backbone, features
+    from transfer_learning.network.folding import InferenceMode
+    from transfer_learning.photos import augment, decode, inventory
+    from transfer_learning.photos.parts import SPLIT, read_split
+    from transfer_learning.training import classifier, epochs
 
     size, boundary, at = values.images.size, values.model.boundary, values.finetune.fine_tune_at
     base = backbone.build(values.model.name, size=size, alpha=values.model.alpha)
     backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
     _, split = read_split(SPLIT)
-    paths = [photos.root(Path("data/raw")) / path for path in split["train"].paths[:64]]
+    paths = [inventory.root(Path("data/raw")) / path for path in split["train"].paths[:64]]
     n = features.AT_ONCE
     with ThreadPoolExecutor(1) as pool:
-        decoding = timed(lambda: photos.load_batch(paths, size=size, pool=pool)) / len(paths)
-        pixels = photos.load_batch(paths[:n], size=size, pool=pool)
+        decoding = timed(lambda: decode.load_batch(paths, size=size, pool=pool)) / len(paths)
+        pixels = decode.load_batch(paths[:n], size=size, pool=pool)
     rows = augment.draw_transforms(n, values.augment, views=1, size=size, seed=0)[0]
     names = [layer.name for layer in base.layers]
     cut = names.index(boundary) + 1
@@ -121,7 +127,7 @@ def plain(model: object, top: object, base: object) -> object:
     """The trainable top without folding: Keras's own layers in inference mode."""
     import keras
 
-    from transfer_learning.head import HEAD
+    from transfer_learning.network.head import HEAD
 
     class Plain(keras.layers.Layer):
         def __init__(self) -> None:

@@ -53,7 +53,7 @@ def main(words: list[str]) -> None:
             module.configure(command)
     arguments = parser.parse_args(words or ["--help"])
     assert module  # argparse wants a command
-    _imported("transfer_learning.stage", called).run(called, lambda: module.run(arguments))
+    _imported("transfer_learning.stage.process", called).run(called, lambda: module.run(arguments))
 
 
 def _imported(module: str, command: str) -> ModuleType:

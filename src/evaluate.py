@@ -3,16 +3,19 @@
 import sys
 from pathlib import Path
 
-from transfer_learning import caveats, files, live, predictions, stage, weights
-from transfer_learning.parts import SPLIT, read_split
-from transfer_learning.runtime import setup, slices
-from transfer_learning.schema import Settings
-from transfer_learning.settings import load
+from transfer_learning import announce
+from transfer_learning.core import files, weights
+from transfer_learning.evaluation import caveats, predictions
+from transfer_learning.network.runtime import setup, slices
+from transfer_learning.photos.parts import SPLIT, read_split
+from transfer_learning.settings.params import load
+from transfer_learning.settings.schema import Settings
+from transfer_learning.stage import process
 
 
 def main() -> None:
     settings = load("evaluate")
-    with live.recorded_after():
+    with announce.recorded_after():
         evaluate(settings)
     for caveat in caveats.caveats(predictions.PATH.read_text()):
         print(f"warning: {caveat}", file=sys.stderr)
@@ -21,13 +24,17 @@ def main() -> None:
 def evaluate(settings: Settings) -> None:
     """Write the whole model, what it makes of the test photos, and the figures."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    from transfer_learning import backbone, chunks, evaluation, of_a_run, photos, whole_model
+    from transfer_learning.evaluation import metrics as evaluation
+    from transfer_learning.evaluation import whole_model
+    from transfer_learning.figures import of_a_run
+    from transfer_learning.network import backbone
+    from transfer_learning.photos import chunks, inventory
 
     size, options = settings.images.size, settings.evaluate
     base = backbone.build(settings.model.name, size=size, alpha=settings.model.alpha)
     model = whole_model.whole(base, weights.read(Path("models/finetuned.weights.h5")))
     classes, parts = read_split(SPLIT)
-    test, raw = parts["test"], photos.root(Path("data/raw"))
+    test, raw = parts["test"], inventory.root(Path("data/raw"))
     decoded = (chunk for _, chunk in chunks.chunks([raw / path for path in test.paths], size=size))
     probabilities = whole_model.predict(model, decoded, threads=slices())  # (n, classes)
     predicted = evaluation.predict(probabilities, threshold=options.threshold)  # (n,)
@@ -49,4 +56,4 @@ def evaluate(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    stage.run("evaluate", main)
+    process.run("evaluate", main)

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-from transfer_learning import files, stage
-from transfer_learning.runtime import setup
-from transfer_learning.settings import load
-from transfer_learning.unfinished import unfinished
+from transfer_learning.core import files
+from transfer_learning.network.runtime import setup
+from transfer_learning.settings.params import load
+from transfer_learning.stage import process
+from transfer_learning.stage.unfinished import unfinished
 
 
 def main() -> None:
     settings = load("featurize")
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    from transfer_learning import augment, backbone, features, parts, photos, stored
+    from transfer_learning.network import backbone, features, stored
+    from transfer_learning.photos import augment, inventory, parts
 
     size = settings.images.size
     base = backbone.build(settings.model.name, size=size, alpha=settings.model.alpha)
@@ -25,7 +27,7 @@ def main() -> None:
             base,
             settings.model.boundary,
             split,
-            photos.root(Path("data/raw")),
+            inventory.root(Path("data/raw")),
             folder,
             size=size,
             transforms=transforms,
@@ -34,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stage.run("featurize", main)
+    process.run("featurize", main)

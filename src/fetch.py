@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from transfer_learning import files, photos, stage, weights
-from transfer_learning.backbones import DRAWN
-from transfer_learning.gather import fetch_photos
-from transfer_learning.published_weights import fetch_backbone
-from transfer_learning.settings import load
+from transfer_learning.core import files, weights
+from transfer_learning.ingest.gather import fetch_photos
+from transfer_learning.ingest.published_weights import fetch_backbone
+from transfer_learning.photos import inventory
+from transfer_learning.settings.backbones import DRAWN
+from transfer_learning.settings.params import load
+from transfer_learning.stage import process
 
 
 def main() -> None:
@@ -15,10 +17,10 @@ def main() -> None:
     with files.written_aside(Path("data/raw")) as folder:
         number = fetch_photos(settings, folder)
         weights.write(Path("data/pretrained/backbone.weights.h5"), backbone)
-    where = photos.root(Path("data/raw"))
+    where = inventory.root(Path("data/raw"))
     filled = "drawn at random" if backbone is DRAWN else f"of {len(backbone)} layers with weights"
     print(f"{number:,} photos in {where}, all readable; backbone {filled}")
 
 
 if __name__ == "__main__":
-    stage.run("fetch", main)
+    process.run("fetch", main)

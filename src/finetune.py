@@ -4,27 +4,31 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from transfer_learning import files, live, stage, weights
-from transfer_learning.backbones import BACKBONES
-from transfer_learning.runtime import setup
-from transfer_learning.schema import Settings
-from transfer_learning.settings import load
-from transfer_learning.unfinished import unfinished
+from transfer_learning import announce
+from transfer_learning.core import files, weights
+from transfer_learning.network.runtime import setup
+from transfer_learning.settings.backbones import BACKBONES
+from transfer_learning.settings.params import load
+from transfer_learning.settings.schema import Settings
+from transfer_learning.stage import process
+from transfer_learning.stage.unfinished import unfinished
 
 OUTPUT = Path("models/finetuned.weights.h5")
 
 
 def main() -> None:
     settings = load("finetune")
-    with live.followed("finetune") as follower:
+    with announce.followed("finetune") as follower:
         train(settings, follower)
 
 
-def train(settings: Settings, follower: live.Follower) -> None:
+def train(settings: Settings, follower: announce.Follower) -> None:
     """Train on from the frozen phase and write weights, history and metrics."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    from transfer_learning import backbone, epochs, from_photos, history, inputs, stored, unfreezing
-    from transfer_learning.head import HEAD
+    from transfer_learning.core import history
+    from transfer_learning.network import backbone, stored
+    from transfer_learning.network.head import HEAD
+    from transfer_learning.training import epochs, from_photos, inputs, unfreezing
 
     phase, own = settings.finetune, settings.model
     base = backbone.build(own.name, size=settings.images.size, alpha=own.alpha)
@@ -48,4 +52,4 @@ def train(settings: Settings, follower: live.Follower) -> None:
 
 
 if __name__ == "__main__":
-    stage.run("finetune", main)
+    process.run("finetune", main)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from transfer_learning import stage
-from transfer_learning.parts import SPLIT, write_split
-from transfer_learning.settings import load
-from transfer_learning.splitting import describe, drop_duplicates, scan, split
+from transfer_learning.ingest.splitting import describe, drop_duplicates, scan, split
+from transfer_learning.photos.parts import SPLIT, write_split
+from transfer_learning.settings.params import load
+from transfer_learning.stage import process
 
 
 def main() -> None:
@@ -26,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    stage.run("split", main)
+    process.run("split", main)

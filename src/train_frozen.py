@@ -2,31 +2,35 @@
 
 from pathlib import Path
 
-from transfer_learning import files, live, stage, weights
-from transfer_learning.runtime import setup
-from transfer_learning.schema import Settings
-from transfer_learning.settings import load
-from transfer_learning.unfinished import unfinished
+from transfer_learning import announce
+from transfer_learning.core import files, weights
+from transfer_learning.network.runtime import setup
+from transfer_learning.settings.params import load
+from transfer_learning.settings.schema import Settings
+from transfer_learning.stage import process
+from transfer_learning.stage.unfinished import unfinished
 
 OUTPUT = Path("models/frozen.weights.h5")
 
 
 def main() -> None:
     settings = load("train_frozen")
-    with live.followed("train_frozen") as follower:
+    with announce.followed("train_frozen") as follower:
         train(settings, follower)
 
 
-def train(settings: Settings, follower: live.Follower) -> None:
+def train(settings: Settings, follower: announce.Follower) -> None:
     """Train the head and write its weights, history and metrics."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    from transfer_learning import classifier, epochs, history, inputs, optimization, stored
+    from transfer_learning.core import history
+    from transfer_learning.network import stored
+    from transfer_learning.training import classifier, epochs, inputs, optimizers
 
     validation = stored.read(stored.FOLDER, "validation")
     examples = inputs.from_features(stored.FOLDER, "pooled")
     channels, phase = validation.pooled.shape[-1], settings.train_frozen
     model = classifier.head(channels, classes=examples.classes, dropout=settings.model.dropout, seed=settings.seed)
-    optimizer = optimization.build(
+    optimizer = optimizers.build(
         phase,
         model.trainable_variables,
         learning_rate=phase.learning_rate,
@@ -45,4 +49,4 @@ def train(settings: Settings, follower: live.Follower) -> None:
 
 
 if __name__ == "__main__":
-    stage.run("train_frozen", main)
+    process.run("train_frozen", main)

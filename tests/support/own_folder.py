@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from transfer_learning.drawn import KINDS, draw
+from transfer_learning.ingest.drawn import KINDS, draw
 
 CLASSES = ("Disc", "Kreuz groß", "バー", "ring $5", "tri, angle")
 EACH = 24

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from support.clone import ROOT
-from transfer_learning import settings
-from transfer_learning.training_schema import Finetune, TrainFrozen
+from transfer_learning.settings import params
+from transfer_learning.settings.phases import Finetune, TrainFrozen
 
-DEFAULTS = settings.read_yaml(ROOT / "params.yaml")
+DEFAULTS = params.read_yaml(ROOT / "params.yaml")
 
 
 def phase(**changes: Any) -> TrainFrozen:

@@ -1,5 +1,1 @@
-"""What people type: a module for each command, with `configure(parser)` and `run(arguments)`.
-
-src/cli.py imports the one that is called. At its top a module imports only what its help needs, so that help comes at
-once.
-"""
+"""One file a command of src/cli.py: its arguments and what it prints."""

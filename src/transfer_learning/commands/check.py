@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from transfer_learning.errors import UserError
+from transfer_learning.core.errors import UserError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning.checks import CHECKS
+    from transfer_learning.reporting.checks import CHECKS
 
     wrong = False
     for what, check in CHECKS.items():

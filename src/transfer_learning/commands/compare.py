@@ -17,11 +17,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer_learning import files, revisions
-from transfer_learning.errors import UserError
+from transfer_learning.core import files
+from transfer_learning.core.errors import UserError
+from transfer_learning.experiments import revisions
 
 if TYPE_CHECKING:
-    from transfer_learning import comparison
+    from transfer_learning.reporting import comparison
 
 RAW = Path("data/raw")
 
@@ -35,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import comparison_report
+    from transfer_learning.reporting import comparison_text
 
     if arguments.out.exists() and not (arguments.out / "compare.json").exists():
         raise UserError(f"{arguments.out} is there and no earlier comparison: name a new folder with --out")
@@ -43,9 +44,9 @@ def run(arguments: argparse.Namespace) -> None:
         folder.mkdir()
         try:
             found = compare(arguments, Path(aside))
-            comparison_report.write(found, folder, RAW)
+            comparison_text.write(found, folder, RAW)
         except UserError as error:
-            comparison_report.write_failure(str(error), arguments.base, folder)
+            comparison_text.write_failure(str(error), arguments.base, folder)
             files.put(folder, arguments.out)
             raise
     for verdict, message in found.problems:
@@ -61,7 +62,7 @@ def compare(arguments: argparse.Namespace, aside: Path) -> comparison.Comparison
     Raises:
         UserError: one of them cannot be read.
     """
-    from transfer_learning import comparison
+    from transfer_learning.reporting import comparison
 
     if unmerged := revisions.unmerged():
         raise UserError(f"a merge is unresolved in {unmerged[0]}: resolve it, `dvc repro`, `git add` and commit first")
@@ -72,7 +73,7 @@ def compare(arguments: argparse.Namespace, aside: Path) -> comparison.Comparison
 
 def export(name: str, folder: Path, *, merge_base: bool = False) -> comparison.State:
     """Read a revision or experiment."""
-    from transfer_learning import comparison
+    from transfer_learning.reporting import comparison
 
     commit = revisions.commit(name)
     if merge_base:

@@ -10,6 +10,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import follow
+    from transfer_learning.tracking import follow
 
     follow.until_the_end(arguments.stage)

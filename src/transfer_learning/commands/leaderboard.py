@@ -14,7 +14,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from transfer_learning.errors import UserError
+from transfer_learning.core.errors import UserError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     import json
 
-    from transfer_learning import files, leaderboard, leaderboard_figure, lock, revisions, settings
+    from transfer_learning.core import files
+    from transfer_learning.experiments import lock, revisions
+    from transfer_learning.reporting import leaderboard, leaderboard_figure
+    from transfer_learning.settings import params
 
     table, figure = arguments.out, arguments.out.with_suffix(".png")
     if table.suffix != ".md":
@@ -42,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     trials, left_out = leaderboard.read(shown, arguments.names)
     if left_out:
         print(f"without {left_out} that have not run to their end with their settings")
-    data, photos = str(settings.flat()["data.name"]), recorded.get("data/raw", "")
+    data, photos = str(params.flat()["data.name"]), recorded.get("data/raw", "")
     chosen = [trial for trial in trials if (trial.settings["data.name"], trial.photos) == (data, photos)]
     if len(chosen) < len(trials):
         print(f"without {len(trials) - len(chosen)} experiments on other photos than those of the workspace")

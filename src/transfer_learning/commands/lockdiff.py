@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from transfer_learning import lock, revisions
+from transfer_learning.experiments import lock, revisions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from transfer_learning import inspection
+    from transfer_learning.reporting import new_photos
 
 FEW_TEST_PHOTOS = 100  # the 95 % interval of 90 right of 100 reaches from 83 to 94 %
 LISTED = 10  # lines of each kind
@@ -32,43 +32,45 @@ def run(arguments: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from transfer_learning import inspection, own_photos
-    from transfer_learning.archives import extract_photos
+    from transfer_learning.ingest import own_folder
+    from transfer_learning.ingest.archives import extract_photos
+    from transfer_learning.reporting import new_photos
 
     given: str = arguments.path
     values = composed(given)
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
-    source = own_photos.find(given)
+    source = own_folder.find(given)
     with tempfile.TemporaryDirectory() as aside:
         if source.is_dir():
-            listing = own_photos.list_folder(source, max_files=values.data.max_files)
+            listing = own_folder.list_folder(source, max_files=values.data.max_files)
             folder, paths = listing.folder, listing.paths
             if listing.others:
-                console.print(escape(own_photos.describe(listing.others)))
+                console.print(escape(own_folder.describe(listing.others)))
         else:
             folder = Path(aside) / "photos"
             paths = extract_photos(source, folder, max_bytes=values.data.max_unpacked_mb * 1_000_000)
-        found = inspection.look(folder, paths, values)
-    show(console, found, given if own_photos.is_url(given) else str(source))
+        found = new_photos.look(folder, paths, values)
+    show(console, found, given if own_folder.is_url(given) else str(source))
 
 
 def composed(path: str) -> Any:
     """The settings of an experiment on these photos."""
-    from transfer_learning import inspection, settings
-    from transfer_learning.compose import compose
+    from transfer_learning.experiments.compose import compose
+    from transfer_learning.reporting import new_photos
+    from transfer_learning.settings import params
 
     with tempfile.TemporaryDirectory() as aside:
         target = Path(aside) / "params.yaml"
-        compose(target, ["data=folder", f"data.path={inspection.quoted(path)}"])
-        return settings.check(settings.read_yaml(target))
+        compose(target, ["data=folder", f"data.path={new_photos.quoted(path)}"])
+        return params.check(params.read_yaml(target))
 
 
-def show(console: Console, found: inspection.Findings, path: str) -> None:
+def show(console: Console, found: new_photos.Findings, path: str) -> None:
     """Print what was found and what to run."""
     from rich.markup import escape
 
-    from transfer_learning import inspection
-    from transfer_learning.splitting import describe
+    from transfer_learning.ingest.splitting import describe
+    from transfer_learning.reporting import new_photos
 
     console.print(_classes(found))
     low, middle, high = (tuple(edge) for edge in _quantiles(found))
@@ -86,19 +88,19 @@ def show(console: Console, found: inspection.Findings, path: str) -> None:
             console.print(f"{test} test photos are few: a result on them says little", style="bold yellow")
     else:
         console.print(f"the split would be refused: {escape(found.refused)}", style="bold red")
-    chosen = inspection.proposals(found, path)
+    chosen = new_photos.proposals(found, path)
     console.print("\nTo run the experiment on them:\n", style="bold")
-    console.print(f"  {escape(inspection.command(chosen))}\n")
+    console.print(f"  {escape(new_photos.command(chosen))}\n")
     for override, reason in chosen:
         if reason:
             console.print(escape(f"  {override}: {reason}"))
 
 
-def _classes(found: inspection.Findings) -> Table:
+def _classes(found: new_photos.Findings) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    from transfer_learning.parts import PARTS
+    from transfer_learning.photos.parts import PARTS
 
     counts = found.table.groupby(["label", "part"]).size().unstack(fill_value=0)
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
@@ -116,7 +118,7 @@ def _classes(found: inspection.Findings) -> Table:
     return table
 
 
-def _quantiles(found: inspection.Findings) -> list[Any]:
+def _quantiles(found: new_photos.Findings) -> list[Any]:
     order = found.sizes.prod(axis=1).argsort(kind="stable")
     return [found.sizes[order[index]].tolist() for index in (0, len(order) // 2, -1)]
 

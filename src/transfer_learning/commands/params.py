@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from transfer_learning.errors import UserError
+from transfer_learning.core.errors import UserError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +20,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import described
-    from transfer_learning.compose import compose
+    from transfer_learning.experiments.compose import compose
+    from transfer_learning.reporting import described
 
     for word in arguments.overrides:
         if "=" not in word and not word.startswith("~"):  # ~key takes one away

@@ -14,11 +14,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer_learning.errors import UserError
+from transfer_learning.core.errors import UserError
 
 if TYPE_CHECKING:
-    from transfer_learning.overlays import OverlayFolder
-    from transfer_learning.predictor import Predictor
+    from transfer_learning.serving.overlays import OverlayFolder
+    from transfer_learning.serving.predictor import Predictor
 
 BATCH = 64
 
@@ -31,16 +31,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import results, runtime
+    from transfer_learning.experiments import results
+    from transfer_learning.network import runtime
 
     paths = list(_expand(arguments.photos))
     overlays = None
     if arguments.overlay:
-        from transfer_learning.overlays import OverlayFolder
+        from transfer_learning.serving.overlays import OverlayFolder
 
         overlays = OverlayFolder(arguments.overlay, paths)
     runtime.setup(seed=0, threads=0)  # as evaluate does: the same photo, the same number
-    from transfer_learning.predictor import Predictor
+    from transfer_learning.serving.predictor import Predictor
 
     model = arguments.model or str(results.MODEL)
     predictor = Predictor(Path(model) if Path(model).suffix or "/" in model else registered(model))
@@ -64,9 +65,10 @@ def registered(alias: str) -> Path:
     Raises:
         UserError: there is none, or the store cannot be reached.
     """
-    from transfer_learning import settings, store
+    from transfer_learning.settings import params
+    from transfer_learning.tracking import store
 
-    name = str(settings.flat()["data.name"])
+    name = str(params.flat()["data.name"])
     opened = store.Store()
     version = opened.registered(name, alias)
     if version is None:
@@ -75,13 +77,13 @@ def registered(alias: str) -> Path:
 
 
 def _expand(given: list[Path]) -> list[Path]:
-    from transfer_learning import photos
+    from transfer_learning.photos import inventory
 
     paths: list[Path] = []
     for path in given:
-        inside = [path / name for name in photos.list_photos(path)] if path.is_dir() else [path]
+        inside = [path / name for name in inventory.list_photos(path)] if path.is_dir() else [path]
         if not inside:
-            raise UserError(f"folder {path} holds no photos ({', '.join(sorted(photos.SUFFIXES))})")
+            raise UserError(f"folder {path} holds no photos ({', '.join(sorted(inventory.SUFFIXES))})")
         paths += inside
     return paths
 

@@ -15,11 +15,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transfer_learning import revisions
-from transfer_learning.errors import UserError
+from transfer_learning.core.errors import UserError
+from transfer_learning.experiments import revisions
 
 if TYPE_CHECKING:
-    from transfer_learning import contents, gate, recording, schema
+    from transfer_learning.reporting import gate
+    from transfer_learning.settings import schema
+    from transfer_learning.tracking import contents
+    from transfer_learning.tracking import recorder as recording
 
 ALIAS = "champion"
 PREDICTIONS = "predictions/predictions.csv"  # of a run
@@ -31,9 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import contents, recording, results, settings, store
+    from transfer_learning.experiments import results
+    from transfer_learning.settings import params
+    from transfer_learning.tracking import contents, store
+    from transfer_learning.tracking import recorder as recording
 
-    limits = settings.check(settings.read_yaml(Path("params.yaml"))).gate
+    limits = params.check(params.read_yaml(Path("params.yaml"))).gate
     recorder = recording.Recorder()
     with tempfile.TemporaryDirectory() as aside:
         found = contents.of(results.read(arguments.name, Path(aside))[0])
@@ -94,7 +100,8 @@ def against(recorder: recording.Recorder, champion: Any, found: contents.Content
     Raises:
         UserError: the champion's are gone, or not of the same classes and photos.
     """
-    from transfer_learning import gate, predictions
+    from transfer_learning.evaluation import predictions
+    from transfer_learning.reporting import gate
 
     label = f"version {champion.version} of {champion.name}, the {ALIAS}"
     with tempfile.TemporaryDirectory() as aside:

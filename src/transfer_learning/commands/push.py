@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from transfer_learning.errors import UserError
+from transfer_learning.core.errors import UserError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import dvc_inside, revisions
+    from transfer_learning.experiments import dvc_inside, revisions
 
     if not revisions.dvc_shown("push", "--run-cache"):
         raise UserError("`dvc push --run-cache` has failed, for the reason above")

@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import record
+    from transfer_learning.tracking import record
 
     if arguments.here:
         record.running()

@@ -14,12 +14,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer_learning import files, revisions
-from transfer_learning.errors import UserError
-from transfer_learning.parts import SPLIT
+from transfer_learning.core import files
+from transfer_learning.core.errors import UserError
+from transfer_learning.experiments import revisions
+from transfer_learning.photos.parts import SPLIT
 
 if TYPE_CHECKING:
-    from transfer_learning import results
+    from transfer_learning.experiments import results
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import provenance, report, results
+    from transfer_learning.experiments import results
+    from transfer_learning.reporting import html as report
+    from transfer_learning.reporting import provenance
 
     out: Path = arguments.out
     with tempfile.TemporaryDirectory() as aside:
@@ -42,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def split_of(found: results.Results, experiment: revisions.Experiment | None, aside: Path) -> Path | None:
     """The split.csv of the results: the workspace's if it is that one, else from DVC; None where it is gone."""
-    from transfer_learning import dvc_inside, lock
+    from transfer_learning.experiments import dvc_inside, lock
 
     locked = lock.outputs(lock.read(found.folder))
     if SPLIT.exists() and files.digest(SPLIT, "md5") == locked.get(SPLIT.as_posix()):
@@ -73,10 +76,10 @@ def write(html: str, out: Path) -> None:
 
 def log(found: results.Results, html: str) -> None:
     """Put the report into the run of its experiment; where that cannot be, say so in one line and go on."""
-    from transfer_learning import contents, recording
+    from transfer_learning.tracking import contents, recorder
 
     try:
-        if recording.Recorder().log_report(contents.of(found), html):
+        if recorder.Recorder().log_report(contents.of(found), html):
             return
         again = "./tl record" + (f" {found.name}" if found.name != revisions.WORKSPACE else "")
         problem = f"the MLflow store lacks the run of {found.name}: `{again}` adds it, then the report can be added"

@@ -7,8 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from transfer_learning import revisions
-from transfer_learning.errors import UserError
+from transfer_learning.core.errors import UserError
+from transfer_learning.experiments import revisions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,14 +31,16 @@ def run(arguments: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from transfer_learning import caveats, predictions, stage, workspace
+    from transfer_learning.core import workspace
+    from transfer_learning.evaluation import caveats, predictions
+    from transfer_learning.stage import timing
 
     experiment: str | None = arguments.name
     frozen, tuned, test = (
         json.loads(read(experiment, f"reports/{phase}/metrics.json")) for phase in ("frozen", "finetune", "test")
     )
     ran = (experiment, revisions.experiment(experiment).baseline) if experiment else ("workspace", "")
-    seconds = stage.read_seconds(stage.seconds_file(*ran))
+    seconds = timing.read_seconds(timing.seconds_file(*ran))
     table = Table(title=f"Results of {experiment or 'the workspace'}", title_justify="left")
     for name, justify in (("", "left"), ("photos", "right"), ("loss", "right"), ("accuracy", "right")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from transfer_learning.errors import UserError
+from transfer_learning.core.errors import UserError
 
 RECIPES = Path("conf/sweep")
 
@@ -28,7 +28,7 @@ def known() -> str:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import sweep
+    from transfer_learning.experiments import sweep
 
     if arguments.recipe is None:
         raise UserError(f"name a recipe, one of {known()}")

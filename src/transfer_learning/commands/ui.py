@@ -7,10 +7,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from transfer_learning.errors import UserError
+from transfer_learning.core.errors import UserError
 
 if TYPE_CHECKING:
-    from transfer_learning import store
+    from transfer_learning.tracking import store
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from transfer_learning import record, store
+    from transfer_learning.tracking import record, store
 
     port = arguments.port or os.environ.get("PORT", "5000")
     if not port.isdecimal() or not 0 < int(port) < 65536:
@@ -38,9 +38,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _runs(opened: store.Store) -> str:
     """The page with the runs of the data at hand; without the parameters MLflow opens on its pages for chat models."""
-    from transfer_learning import settings, store
+    from transfer_learning.settings import params
+    from transfer_learning.tracking import store
 
-    experiment = opened.experiment(str(settings.flat()["data.name"]))
+    experiment = opened.experiment(str(params.flat()["data.name"]))
     if experiment is None:
         return ""
     view = f"&viewStateShareKey={store.VIEW}" if store.VIEW_TAG in opened.client.get_experiment(experiment).tags else ""

@@ -1,0 +1,35 @@
+"""history.csv of a training phase: where it lies, its columns, how it is written and read."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from transfer_learning.core.files import written_aside
+
+if TYPE_CHECKING:  # commands that only read a history start without pandas
+    import pandas as pd
+
+COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+HISTORIES = {"train_frozen": "reports/frozen/history.csv", "finetune": "reports/finetune/history.csv"}  # by stage
+
+Row = dict[str, float]
+"""An epoch: COLUMNS, the epoch a whole number counted from 1 over both phases, the others at six decimals."""
+
+
+def write(history: pd.DataFrame, stage: str) -> None:
+    """Write the history of a stage, with COLUMNS, to its place."""
+    with written_aside(Path(HISTORIES[stage])) as aside:
+        history.to_csv(aside, index=False, lineterminator="\n")
+
+
+def read(stage: str, folder: Path = Path()) -> list[Row]:
+    """Read the history of a stage.
+
+    Args:
+        folder: a workspace, or the exported files of a revision.
+    """
+    with open(folder / HISTORIES[stage], newline="", encoding="utf-8") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    return [row | {"epoch": int(row["epoch"])} for row in rows]

@@ -1,0 +1,1 @@
+"""What the whole model makes of the test photos: metrics, predictions.csv, caveats, Grad-CAM."""

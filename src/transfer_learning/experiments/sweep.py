@@ -1,0 +1,149 @@
+"""Recipes of conf/sweep, run through DVC's queue.
+
+A recipe is a list of override lists; `key=1,2` stands for both, as in `dvc exp run --queue`. Started again, after an
+interruption or with more in the recipe, it runs what is not done yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from yaml import YAMLError
+
+from transfer_learning.core import files
+from transfer_learning.core.errors import UserError
+from transfer_learning.core.workspace import main_workspace
+from transfer_learning.experiments import compose, dvc_inside, revisions
+from transfer_learning.settings import params
+from transfer_learning.stage import timing
+
+POLL = 3.0  # seconds
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One experiment of a sweep; the name follows from its settings."""
+
+    name: str
+    overrides: list[str]
+    values: dict[str, Any]
+
+
+def read(path: Path) -> list[Trial]:
+    """Read a recipe and compose every trial, so that a mistake is found before anything runs.
+
+    Raises:
+        UserError: it is no list of lists, or some settings are wrong.
+    """
+    try:
+        lists = OmegaConf.to_container(OmegaConf.load(path))
+    except (OSError, YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(lists, list) or not all(isinstance(one, list) for one in lists):
+        raise UserError(f"{path} must be a list of lists of overrides, such as `- [seed=1,2]`")
+    odd = [one for several in lists for one in several if not (isinstance(one, str) and "=" in one)]
+    if odd:
+        raise UserError(
+            f"{path}: {odd[0]!r} is no override key=value (one with commas needs quotes or a line of its own)"
+        )
+    trials: dict[str, Trial] = {}
+    with tempfile.TemporaryDirectory() as aside:
+        for overrides in (one for several in lists for one in compose.combinations(several)):
+            target = Path(aside) / "params.yaml"
+            compose.compose(target, overrides)
+            values = params.read_yaml(target)
+            params.check(values, where=f"{path}: {' '.join(overrides) or 'the default'}")
+            digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:7]
+            name = f"{path.stem.replace('_', '-')}-{digest}"
+            trials[name] = Trial(name, overrides, values)
+    return list(trials.values())
+
+
+def is_done(trial: Trial) -> bool:
+    """Whether an experiment of the checked-out commit has these settings, this code and a test result."""
+    return any(
+        one.name == trial.name
+        and revisions.text(one.commit, "reports/test/metrics.json") is not None
+        and not revisions.code_changed(one.commit)
+        for one in revisions.experiments(revisions.head())
+    )
+
+
+def may_have_changed(trial: Trial) -> bool:
+    """Whether the photos of a trial are none of its settings: DVC must look at a folder or file of one's own again, and
+    takes the results of an earlier run where nothing has changed."""
+    return trial.values["data"]["kind"] == "folder"
+
+
+def forget(trial: Trial) -> None:
+    """Remove the experiment of other code that has the trial's name, to make room for the new one."""
+    for one in revisions.experiments(revisions.head()):
+        if one.name == trial.name:
+            what = "its code or its photos may have" if may_have_changed(trial) else "its code has"
+            print(f"{trial.name} is run again: {what} changed since")
+            revisions.dvc("exp", "remove", one.name)
+            timing.seconds_file(one.name, one.baseline).unlink(missing_ok=True)
+
+
+def queue(trials: list[Trial]) -> None:
+    """Put the trials that are not there into DVC's queue."""
+    states = dvc_inside.queue_states()
+    for trial in trials:
+        if states.get(trial.name) not in ("Queued", "Running"):
+            if states.get(trial.name) == "Failed":
+                revisions.dvc("queue", "remove", trial.name)
+            forget(trial)
+            changes = [word for override in trial.overrides for word in ("-S", override)]
+            revisions.dvc("exp", "run", "--queue", "--name", trial.name, *changes)
+
+
+def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
+    """Start workers and show how far they are until all is done; the trials that failed."""
+    started, said, idle = time.monotonic(), "", 0
+    revisions.dvc("queue", "start", "--jobs", str(jobs))
+    while True:
+        try:
+            time.sleep(POLL)
+            states = dvc_inside.queue_states()
+        except KeyboardInterrupt:
+            revisions.dvc("queue", "stop", "--kill")
+            print("\nstopped; run the same sweep again to go on", file=sys.stderr)
+            raise
+        count = Counter(states.get(trial.name, "Success") for trial in trials)
+        text = ", ".join(f"{count[state]} {word}" for state, word in WORDS.items() if count[state])
+        if sys.stdout.isatty():
+            print(f"\r{text}, {time.monotonic() - started:.0f} s \033[K", end="", flush=True)
+        elif text != said:
+            print(text, flush=True)
+        said = text
+        if not count["Queued"] and not count["Running"]:
+            break
+        idle = idle + 1 if not count["Running"] else 0
+        if idle * POLL > 60:  # DVC's workers end when they find the queue empty, which can cross with our additions
+            revisions.dvc("queue", "start", "--jobs", str(jobs))
+            idle = 0
+    if sys.stdout.isatty():
+        print()
+    return [trial for trial in trials if not is_done(trial)]
+
+
+WORDS = {"Success": "done", "Running": "running", "Queued": "waiting", "Failed": "failed"}
+
+
+def save_log(trial: Trial) -> str:
+    """Keep what a failed trial printed; says which trial, why, and where the log is."""
+    path = main_workspace() / ".dvc" / "tmp" / "sweep" / f"{trial.name}.log"
+    text = revisions.dvc("queue", "logs", trial.name)
+    with files.written_aside(path) as aside:
+        aside.write_text(text)
+    why = [line.removeprefix("error: ") for line in text.splitlines() if line.startswith("error: ")]
+    return f"{trial.name} ({why[-1] if why else 'no error of ours'}), log in {path.relative_to(main_workspace())}"

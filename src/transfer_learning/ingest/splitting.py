@@ -1,0 +1,158 @@
+"""Which photo is for training, validation or test: disjoint by path and by content, stratified, seeded."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from transfer_learning.core.errors import UserError
+from transfer_learning.photos import inventory
+from transfer_learning.photos.inventory import SUFFIXES
+from transfer_learning.photos.parts import PARTS, part_of
+
+MOST_CLASSES = 1000
+FEW_CLASSES = 12  # are counted one by one in a line
+
+
+def has_parts(top: set[str]) -> bool:
+    """Whether the uppermost folders are parts: all of them, or train and at least one more; else they are classes."""
+    parts = {part_of(name) for name in top}
+    return parts <= set(PARTS) or ("train" in parts and len(parts & set(PARTS)) > 1)
+
+
+def label(paths: Iterable[str], folder: Path) -> pd.DataFrame:
+    """Give each photo the class and part that its path says: `class/...` or `train|validation|test/class/...`.
+
+    Args:
+        folder: that the paths are relative to, for messages.
+
+    Returns:
+        One row a photo: path, label, part (empty where the folder has no parts).
+
+    Raises:
+        UserError: no photo, a photo outside of class folders, or two classes that differ in case or accents' encoding.
+    """
+    ordered = [PurePosixPath(path) for path in paths]
+    if not ordered:
+        raise UserError(f"{folder} holds no photos ({', '.join(sorted(SUFFIXES))})")
+    in_parts = has_parts({path.parts[0] for path in ordered if len(path.parts) > 1} or {""})
+    rows = []
+    for path in ordered:
+        folders = path.parts[:-1]
+        part = part_of(folders[0]) if in_parts and folders else ""
+        if len(folders) < (2 if in_parts else 1) or part is None:
+            allowed = "train, validation or test with class folders in them" if in_parts else "class folders"
+            raise UserError(f"photo {folder / path} has no class: allowed are {allowed}")
+        rows.append((path.as_posix(), folders[1 if in_parts else 0], part))
+    _refuse_same_names({name for _, name, _ in rows}, folder)
+    return pd.DataFrame(rows, columns=["path", "label", "part"])
+
+
+def _refuse_same_names(classes: set[str], folder: Path) -> None:
+    seen: dict[str, str] = {}
+    for name in sorted(classes):
+        other = seen.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name:
+            raise UserError(
+                f"{folder}: the classes {other!r} and {name!r} differ only in case or in how letters are encoded; "
+                "rename one, or put their photos together"
+            )
+
+
+def scan(raw: Path) -> pd.DataFrame:
+    """List the photos of data/raw, sorted by path: rows of `label` with the sha256 of each."""
+    found = inventory.inventory(raw)
+    return label(found, inventory.root(raw)).assign(sha256=list(found.values()))
+
+
+def drop_duplicates(photos: pd.DataFrame) -> pd.DataFrame:
+    """Keep one photo of each content: the one in test before validation before training, then the first path.
+
+    Raises:
+        UserError: the same content lies in two classes.
+    """
+    labels = photos.groupby("sha256")["label"].nunique()
+    if (labels > 1).any():
+        twice = photos[photos["sha256"] == labels.idxmax()].drop_duplicates("label")["path"]
+        raise UserError(f"the same photo lies in two classes: {twice.iloc[0]} and {twice.iloc[1]}; remove one")
+    rank = photos["part"].map({"test": 0, "validation": 1, "train": 2, "": 3})
+    first = photos.assign(rank=rank).sort_values(["rank", "path"]).drop_duplicates("sha256")
+    return photos.loc[sorted(first.index)]
+
+
+def split(
+    photos: pd.DataFrame, *, test_fraction: float, validation_fraction: float, fraction: float, seed: int
+) -> pd.DataFrame:
+    """Give every photo a part.
+
+    Photos that come with a test part keep it. Else `test_fraction` of the validation photos become the test part,
+    and without validation photos `validation_fraction` of all are held out first. Every draw is per class, and leaves
+    and takes at least one photo.
+
+    Args:
+        photos: rows as from `scan`.
+        fraction: share of every part and class that is kept.
+
+    Returns:
+        Rows (path, label, part) sorted by path.
+
+    Raises:
+        UserError: not 2 to 1000 classes, or a class without photos in one of the parts.
+    """
+    classes = sorted(photos["label"].unique())
+    if not 2 <= len(classes) <= MOST_CLASSES:
+        found = ", ".join(classes[:10]) + (" ..." if len(classes) > 10 else "")
+        raise UserError(
+            f"found {len(classes)} class folder(s) with photos ({found}); allowed are 2 to {MOST_CLASSES} classes"
+        )
+    given = set(photos["part"])
+    table = photos.assign(part=photos["part"].replace("", "train"))
+    if "validation" not in given:
+        both = "test" not in given  # held out now: one photo at least for validation, one for the test
+        table = _move(table, "train", "validation", validation_fraction, [seed, 1], least=2 if both else 1)
+    if "test" not in given:
+        table = _move(table, "validation", "test", test_fraction, [seed, 2])
+    if fraction < 1:
+        for number, part in enumerate(PARTS):
+            table = _move(table, part, "unused", 1 - fraction, [seed, 3 + number], least=0)
+    table = table[table["part"] != "unused"]
+    counts = table.groupby(["part", "label"]).size()
+    for part in PARTS:
+        for label in classes:
+            if counts.get((part, label), 0) == 0:
+                number = int((photos["label"] == label).sum())
+                raise UserError(
+                    f"class {label} has {number} photo(s), none of them for {part}: at least three are needed, one "
+                    "each for training, validation and test"
+                )
+    return table[["path", "label", "part"]].sort_values("path", ignore_index=True)
+
+
+def _move(
+    table: pd.DataFrame, source: str, target: str, fraction: float, seed: list[int], *, least: int = 1
+) -> pd.DataFrame:
+    """Move a share of one part to another, drawn without replacement from each class; `least` and not all of it."""
+    part = table["part"].copy()
+    for number, (_, members) in enumerate(table[table["part"] == source].groupby("label")):
+        generator = np.random.default_rng([*seed, number])
+        order = generator.permutation(members.sort_values("path").index.to_numpy())
+        number = min(max(round(fraction * len(order)), least), len(order) - 1)
+        part.loc[order[: max(number, 0)]] = target
+    return table.assign(part=part)
+
+
+def describe(table: pd.DataFrame) -> str:
+    """Counts per part and class on one line."""
+    classes = table["label"].nunique()
+    if classes > FEW_CLASSES:
+        sizes = table["part"].value_counts()
+        return f"{classes} classes; " + "; ".join(f"{part}: {sizes[part]:,} photos" for part in PARTS)
+    counts: dict[str, list[str]] = defaultdict(list)
+    for (part, label), number in table.groupby(["part", "label"]).size().items():
+        counts[part].append(f"{number:,} {label}")
+    return "; ".join(f"{part}: {', '.join(counts[part])}" for part in PARTS)

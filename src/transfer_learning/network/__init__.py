@@ -1,0 +1,1 @@
+"""The pretrained network: TensorFlow set up, backbones, folded normalisation, the head, features and their files."""

@@ -1,0 +1,1 @@
+"""Photo in, photo out: which files are photos, decoding, the parts of the split, augmentation."""

@@ -1,0 +1,168 @@
+"""Decoding: what a photo is once it is read, upright, in RGB, at the size asked for."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from transfer_learning.core.errors import UserError
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+ORIENTATION = 0x0112  # the EXIF tag, and what each value asks for
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+OPENING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How many megapixels a photo may have, and whose bound that is, as a refusal says it."""
+
+    megapixels: int
+    said: str = "images.max_megapixels allows"
+
+    def __str__(self) -> str:
+        return f"the {self.megapixels} megapixels that {self.said}"
+
+
+USUAL = Bound(80)  # as in conf/config.yaml
+ANY = Bound(sys.maxsize)  # of photos that have been checked before
+
+
+def is_hidden(name: str) -> bool:
+    """Whether what lies in a file or folder of this name is left out: hidden, or the __MACOSX folder of archives."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def load(path: Path | BinaryIO, *, size: int, bound: Bound = USUAL) -> np.ndarray:
+    """Decode one photo as a viewer shows it and resize it to a square, ignoring its aspect ratio.
+
+    EXIF rotation is applied, transparency is laid on white, 16-bit values are scaled down, an animation gives its
+    first frame.
+
+    Args:
+        path: a file, or an open one that can seek.
+        bound: larger photos are refused by what their header says, before they are decoded.
+
+    Returns:
+        (size, size, 3) uint8 in [0, 255].
+
+    Raises:
+        UserError: the file is no photo or broken; the message does not name the file.
+    """
+    return _decoded(path, size, bound)
+
+
+def load_whole(path: Path, *, longest: int, bound: Bound = USUAL) -> np.ndarray:
+    """Decode one photo as `load` does and keep its aspect ratio: (h, w, 3) uint8, the longer side at most `longest`."""
+    return _decoded(path, longest, bound, square=False)
+
+
+def opened(photo: Path | BinaryIO) -> Image.Image:
+    """Open a photo of whatever size, without decoding it: the caller looks at the size.
+
+    Pillow's own limit is the process's: it is lifted by one thread at a time, as long as a header is read. The list of
+    formats, which is made on first use, is not safe between threads either.
+    """
+    with OPENING:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(photo, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _decoded(path: Path | BinaryIO, size: int, bound: Bound, *, square: bool = True) -> np.ndarray:
+    """Pixels of a photo, upright and in RGB, at most `size` a side, for which no more than needed is decoded."""
+    try:
+        # from memory: a decoder that is told an absurd length by a broken file asks for a buffer of that size
+        with opened(_whole(path, bound)) as image:
+            if (pixels := image.width * image.height) > bound.megapixels * 1_000_000:
+                raise UserError(f"has {pixels:,} pixels, more than {bound}")
+            if image.format in ("JPEG", "MPO"):
+                image.draft(None, (2 * size, 2 * size))  # libjpeg decodes at 1/2, 1/4 or 1/8 where that is enough
+            image.load()
+            turn = TURNS.get(_orientation(image))
+            upright = image.transpose(turn) if turn is not None else image
+            seen = _as_rgb(upright)
+            if square:
+                return np.asarray(_square(seen, size))
+            seen.thumbnail((size, size))
+            return np.asarray(seen)
+    except Image.UnidentifiedImageError:
+        empty = path.stat().st_size == 0 if isinstance(path, Path) else not path.seek(0, os.SEEK_END)
+        raise UserError("is empty" if empty else "is not a JPEG, PNG, GIF, BMP or WebP file") from None
+    except MemoryError:
+        raise UserError("takes more memory to decode than there is") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:  # Pillow's decoders raise all of these
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise UserError(f"cannot be decoded ({error})") from None
+
+
+def _whole(photo: Path | BinaryIO, bound: Bound) -> BinaryIO:
+    """The file's bytes in memory; no photo within the bound takes more than 8 a pixel."""
+    if not isinstance(photo, Path):
+        return photo
+    size = photo.stat().st_size
+    if size > 8_000_000 * bound.megapixels:
+        raise UserError(f"has {size / 1e6:,.0f} MB, more than any photo within {bound}")
+    return io.BytesIO(photo.read_bytes())
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 where the camera or a broken file says nothing usable."""
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # Pillow's EXIF parser raises whatever its parts do, and the pixels are good all the same
+        return 1
+
+
+def resize(pixels: np.ndarray, *, size: int) -> np.ndarray:
+    """Resize (h, w, 3) uint8 to (size, size, 3) uint8, as `load` does."""
+    return np.asarray(_square(Image.fromarray(pixels), size))
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    # Pillow's bilinear filter averages when it shrinks, where the tutorial's does not
+    return image.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips instead of scaling
+        return Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
+    return image.convert("RGB")
+
+
+def load_batch(paths: Iterable[Path], *, size: int, pool: ThreadPoolExecutor) -> np.ndarray:
+    """Decode photos that `broken` has passed, side by side.
+
+    Returns:
+        (n, size, size, 3) uint8 in [0, 255], in the order of `paths`.
+    """
+
+    def load_named(path: Path) -> np.ndarray:
+        try:
+            return load(path, size=size, bound=ANY)
+        except UserError as error:
+            raise UserError(f"photo {path} {error}") from None
+        except OSError as error:
+            raise UserError(f"photo {path} cannot be opened ({error.strerror}); has it been moved?") from None
+
+    return np.stack(list(pool.map(load_named, paths)))

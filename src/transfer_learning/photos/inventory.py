@@ -1,0 +1,84 @@
+"""Which files of a folder are photos, whether they can be trusted, and their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+from transfer_learning.core import files
+from transfer_learning.core.errors import UserError
+from transfer_learning.photos.decode import Bound, is_hidden, load
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
+IN_PLACE = "in_place.json"  # in data/raw, when the photos are read in a folder elsewhere: that folder, and their sha256
+
+
+def is_photo(path: str) -> bool:
+    """Whether a path in a folder or archive, with `/`, says photo: what `is_hidden` leaves out does not count."""
+    inside = PurePosixPath(path)
+    return inside.suffix.lower() in SUFFIXES and not any(map(is_hidden, inside.parts))
+
+
+def list_photos(folder: Path) -> list[str]:
+    """Paths of all photos below `folder`, relative, with `/`, sorted by their UTF-8 bytes."""
+    paths = ((Path(root) / name).relative_to(folder).as_posix() for root, _, names in os.walk(folder) for name in names)
+    return sorted(filter(is_photo, paths), key=os.fsencode)
+
+
+def broken(folder: Path, paths: list[str], *, max_megapixels: int) -> dict[str, str]:
+    """Decode every photo once, so that a broken one is found before any training.
+
+    Returns:
+        What is wrong, by path, for the photos that cannot be read.
+    """
+
+    def problem(path: str) -> str | None:
+        try:
+            load(folder / path, size=32, bound=Bound(max_megapixels))
+        except UserError as error:
+            return str(error)
+        except OSError as error:
+            return f"cannot be opened ({error.strerror})"
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = zip(paths, pool.map(problem, paths), strict=True)
+        return {path: text for path, text in found if text}
+
+
+def name_some(problems: dict[str, str]) -> str:
+    """The first five broken photos and the number of the others, on one line."""
+    more = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+    return "; ".join(f"{path} {text}" for path, text in list(problems.items())[:5]) + more
+
+
+def hashes(folder: Path, paths: list[str]) -> dict[str, str]:
+    """sha256 of each photo by path, sorted by the paths' UTF-8 bytes."""
+    ordered = sorted(paths, key=os.fsencode)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(ordered, pool.map(lambda path: files.digest(folder / path, "sha256"), ordered), strict=True))
+
+
+def digest(hashes: dict[str, str]) -> str:
+    """sha256 over the `sha256sum` lines of photos as `hashes` gives them; the same however they were packed."""
+    lines = hashlib.sha256()
+    for path, sha in hashes.items():
+        lines.update(f"{sha}  {path}\n".encode())
+    return lines.hexdigest()
+
+
+def root(raw: Path) -> Path:
+    """The folder that the photos of data/raw lie in: `raw` itself, or the one elsewhere in which they are read."""
+    listed = raw / IN_PLACE
+    return Path(json.loads(listed.read_text(encoding="utf-8"))["folder"]) if listed.exists() else raw
+
+
+def inventory(raw: Path) -> dict[str, str]:
+    """sha256 of each photo of data/raw by its path in `root`; of photos elsewhere as they were when fetch ran."""
+    listed = raw / IN_PLACE
+    if listed.exists():
+        return dict(json.loads(listed.read_text(encoding="utf-8"))["photos"])
+    return hashes(raw, list_photos(raw))

@@ -1,0 +1,1 @@
+"""The model for people's photos: predictor, overlays, what MLflow serves."""

@@ -1,0 +1,97 @@
+"""Settings: params.yaml checked as a whole, then handed to a stage as far as dvc.yaml lets it see."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import OmegaConf
+from pydantic import ValidationError
+
+from transfer_learning.core.errors import UserError
+from transfer_learning.settings.declared import Declared
+from transfer_learning.settings.fields import allowed
+from transfer_learning.settings.schema import Settings, at
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file of settings the way Hydra does: `1e-05` is a number, not text as for PyYAML."""
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: `make params` writes it from conf/") from None
+    except Exception as error:  # any YAML or OmegaConf complaint: the file is not readable settings
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no settings")
+    return cast(dict[str, Any], content)
+
+
+def check(values: dict[str, Any], where: str = "params.yaml") -> Settings:
+    """Check all settings together.
+
+    Raises:
+        UserError: names every wrong key with its value and what is allowed, on one line.
+    """
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        problems = [_describe(dict(problem), values) for problem in error.errors(include_url=False)]
+        raise UserError(f"{where}: " + "; ".join(problems)) from None
+
+
+def _describe(problem: dict[str, Any], values: dict[str, Any]) -> str:
+    path = [str(part) for part in problem["loc"]]
+    kind = values["data"].get("kind") if isinstance(values.get("data"), dict) else None
+    if path and path[0] == "data":
+        del path[1:2]  # Pydantic puts the chosen kind of a union into the path
+    key = ".".join(path)
+    if problem["type"] == "value_error":
+        joint = "." if isinstance(problem["input"], dict) else " "  # of a section it names the key
+        return f"{key}{joint}{problem['ctx']['error']}" if key else str(problem["ctx"]["error"])
+    if problem["type"] == "missing":
+        return f"{key} is missing"
+    if problem["type"] == "extra_forbidden":
+        known = list(at(path[:-1], kind).get("properties", {}))
+        close = difflib.get_close_matches(path[-1], known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(known)}"
+        return f"{key} is not a setting: {hint}"
+    if problem["type"] == "union_tag_invalid":
+        context = problem["ctx"]
+        tag = context["discriminator"].strip("'")
+        return f"{key}.{tag} = {context['tag']!r}: allowed are {context['expected_tags']}"
+    must = problem["msg"] if problem["type"] == "not_allowed" else f"must be {allowed(at(path, kind))}"
+    return f"{key} = {problem['input']!r}: {must}"
+
+
+def load(stage: str, folder: Path = Path()) -> Settings:
+    """Check all of params.yaml and return what `stage` declares in dvc.yaml.
+
+    Raises:
+        UserError: a setting is unknown, missing, of a wrong type or out of range.
+        UndeclaredParamError: later, when the stage reads a setting it does not declare.
+    """
+    declared = set(read_yaml(folder / "dvc.yaml")["stages"][stage]["params"])
+    return cast(Settings, Declared(check(read_yaml(folder / "params.yaml")), declared, stage))
+
+
+def outputs(stage: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a stage of dvc.yaml puts out: path, and DVC's options for it."""
+    found: dict[str, dict[str, Any]] = {}
+    for entry in (entry for kind in ("outs", "metrics", "plots") for entry in stage.get(kind, [])):
+        found |= entry if isinstance(entry, dict) else {entry: {}}
+    return found
+
+
+def flat(folder: Path = Path()) -> dict[str, Any]:
+    """All settings of a folder as `section.key: value`, for records that are no DVC output."""
+    return flatten(read_yaml(folder / "params.yaml"))
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as `section.key: value`."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat

@@ -1,0 +1,56 @@
+"""What a stage has done so far, kept beside its output until it is done: for the same inputs and settings only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from transfer_learning.core.errors import UserError
+from transfer_learning.core.files import digest, remove
+from transfer_learning.settings import params as settings
+from transfer_learning.stage import environment
+
+
+@contextmanager
+def unfinished(output: Path, stage: str) -> Iterator[Path]:
+    """Give the folder for unfinished work on an output; the same one again after an interruption.
+
+    It is removed when all went well, and one of other inputs, settings, code or environment at the start.
+
+    Args:
+        output: a file or folder that `stage` declares in dvc.yaml.
+    """
+    folder = output.with_name(f".{output.name}.unfinished-{key(stage)}")
+    for other in output.parent.glob(f".{output.name}.unfinished-*"):
+        if other != folder:
+            remove(other)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    except UserError:  # would end the same way again
+        remove(folder)
+        raise
+    remove(folder)
+
+
+def key(stage: str) -> str:
+    """Digest of all that the outputs of a stage follow from: the code, inputs and settings that dvc.yaml declares, and
+    the facts of the environment."""
+    declared = settings.read_yaml(Path("dvc.yaml"))["stages"][stage]
+    values = settings.flat()
+    params = {name: value for name, value in values.items() if {name, name.partition(".")[0]} & set(declared["params"])}
+    facts = environment.facts(threads=int(values["runtime.threads"]))
+    sha = hashlib.sha256(json.dumps([params, facts], sort_keys=True).encode())
+    for path in map(Path, declared["deps"]):
+        files = sorted(file for file in path.rglob("*") if _counts(file)) if path.is_dir() else [path]
+        for file in files:
+            sha.update(f"{digest(file, 'sha256')}  {file.as_posix()}\n".encode())
+    return sha.hexdigest()[:16]
+
+
+def _counts(path: Path) -> bool:
+    """Whether a path below a dep is a file that says what it holds: Python's bytecode comes and goes by itself."""
+    return path.is_file() and "__pycache__" not in path.parts

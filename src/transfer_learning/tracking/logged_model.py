@@ -1,0 +1,63 @@
+"""The model of an experiment as MLflow keeps it, with the code and the requirements that serving it takes."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import transfer_learning
+from transfer_learning.experiments.results import MODEL
+from transfer_learning.tracking.store import faults, uri
+
+SERVED = ("serving/mlflow_model.py", "served.py")  # what MLflow runs, in our package: now, and at earlier commits
+# what that imports, and TensorFlow, with which Keras computes
+SERVED_WITH = ("tensorflow", "keras", "pillow", "numpy", "pandas", "psutil", "mlflow")
+
+
+def log_model(run_id: str, folder: Path) -> None:
+    """Log models/model.keras of a folder as a model that can be served, with its signature and the code it needs."""
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
+
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(AnyType(), "photo")]),
+        outputs=Schema([ColSpec("string", "class"), ColSpec("double", "probability")]),
+    )
+    packages = [folder / "src" / "transfer_learning", Path(transfer_learning.__file__).parent]  # the experiment's first
+    code = next(package / name for package in packages for name in SERVED if (package / name).exists())
+    package = code.parent if code.parent in packages else code.parent.parent
+    warnings.filterwarnings("ignore", message=".*An input example was not provided")
+    with faults(), _imported_from(package.parent):
+        mlflow.set_tracking_uri(uri())
+        with mlflow.start_run(run_id=run_id):
+            mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(code),
+                artifacts={"model": (folder / MODEL).resolve().as_uri()},
+                code_paths=[str(package)],  # all of it: a list of modules is wrong once one of them imports another
+                signature=signature,
+                pip_requirements=[f"{name}=={version(name)}" for name in SERVED_WITH],
+            )
+
+
+@contextmanager
+def _imported_from(folder: Path) -> Iterator[None]:
+    """Import our package from another folder for a while: MLflow runs the code of a model when it logs it, and that of
+    an older commit needs the modules of its commit."""
+    at_hand = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "transfer_learning"}
+    for name in at_hand:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder.resolve()))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder.resolve()))
+        for name in [name for name in sys.modules if name.partition(".")[0] == "transfer_learning"]:
+            del sys.modules[name]
+        sys.modules.update(at_hand)

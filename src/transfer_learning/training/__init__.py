@@ -1,0 +1,1 @@
+"""How weights come about: classifier, optimizers, sampling, inputs, epochs, progress, unfreezing, history.csv."""

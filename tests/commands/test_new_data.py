@@ -1,0 +1,101 @@
+"""A look at photos before training: what is wrong with them, and settings that suit them and run."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from support.clone import Clone
+from support.own_folder import CLASSES, draw_folder
+
+from transfer_learning.reporting import near_duplicates, new_photos
+from transfer_learning.settings import params
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    return Clone(tmp_path_factory.mktemp("a clone"))
+
+
+def look(clone: Clone, folder: Path | str) -> str:
+    return clone.run("python", "src/cli.py", "new-data", str(folder))
+
+
+def proposed(clone: Clone, said: str) -> params.Settings:
+    """The settings that the proposed command composes."""
+    (line,) = [line.strip() for line in said.splitlines() if line.strip().startswith("dvc exp run ")]
+    overrides = [word for word in shlex.split(line)[3:] if word != "-S"]
+    clone.run("python", "src/cli.py", "params", "--out", "proposed.yaml", *overrides)
+    return params.check(params.read_yaml(clone.folder / "proposed.yaml"))
+
+
+def test_a_clean_folder_gets_a_command_that_runs(clone: Clone, tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "it's a \\ $folder é", 10)
+    said = look(clone, folder)
+    assert "5 classes, 50 photos that can be read" in said
+    assert "sizes: 64 x 64 to 64 x 64 pixels" in said
+    assert "25 JPEG, 25 PNG" in said
+    assert "1 file(s) are no photos by their names and are left out (1 .txt)" in said
+    assert "10 test photos are few" in said
+    values = proposed(clone, said)
+    assert values.data.kind == "folder"
+    assert values.data.watch == str(folder)
+    assert values.images.size == 96
+    assert values.finetune.balance == "none"
+
+
+def test_everything_that_is_wrong_is_said(clone: Clone, tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", 40, CLASSES[:3])
+    for path in sorted((folder / CLASSES[2]).rglob("*.*"))[8:]:
+        path.unlink()
+    first, second = folder / CLASSES[0], folder / CLASSES[1]
+    (first / "broken.jpg").write_bytes(b"no photo")
+    shutil.copyfile(first / "Foto 0.JPeG", first / "the same.jpg")
+    shutil.copyfile(first / "Foto 2.JPeG", second / "other class.jpg")
+    said = look(clone, folder)
+    assert "1 cannot be read:" in said
+    assert "Disc/broken.jpg is not a JPEG" in said
+    assert "exact duplicates within a class: 1" in said
+    assert "1 the same photo in two classes: remove one of each pair:" in said
+    assert "Disc/Foto 2.JPeG  Kreuz groß/other class.jpg" in said
+    assert "the split would be refused: the same photo lies in two classes" in said
+    values = proposed(clone, said)
+    assert values.data.skip_broken
+    assert values.train_frozen.balance == values.finetune.balance == "class_weights"
+
+
+def test_a_photo_in_training_and_its_smaller_copy_in_the_test_are_found(clone: Clone, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    for seed, part in enumerate(("train", "val", "test")):
+        for label in ("a", "b"):
+            (folder / part / label).mkdir(parents=True)
+            for number in range(3):
+                generator = np.random.default_rng([seed, ord(label), number])
+                small = generator.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+                Image.fromarray(small).resize((90, 90), Image.Resampling.BICUBIC).save(
+                    folder / part / label / f"{number}.png"
+                )
+    with Image.open(folder / "train/a/1.png") as image:
+        image.resize((70, 70)).save(folder / "test/a/copy.jpg", quality=70)
+    said = look(clone, folder)
+    assert "1 in different parts but look the same: the test would flatter:" in said
+    assert "test/a/copy.jpg  train/a/1.png" in said
+    assert "the split would be: train: 3 a, 3 b; validation: 3 a, 3 b; test: 4 a, 3 b" in said
+
+
+def test_near_duplicates_of_twenty_thousand_photos_are_looked_for_in_seconds() -> None:
+    hashes = np.random.default_rng(0).integers(0, 2**63, 20_000, dtype=np.uint64)
+    hashes[19_000] = hashes[5] ^ np.uint64(0b101)
+    groups = np.arange(20_000) % 3
+    assert near_duplicates.near_duplicates(hashes, groups, new_photos.ALIKE) == [(5, 19_000)]
+
+
+@pytest.mark.parametrize(("path", "said"), [("nowhere", "there is no such folder or file"), ("", "holds no photos")])
+def test_what_is_no_folder_of_photos_is_one_line(path: str, said: str, clone: Clone, tmp_path: Path) -> None:
+    output = clone.run("python", "src/cli.py", "new-data", str(tmp_path / path), code=2)
+    assert said in output.strip().splitlines()[-1]
+    assert "Traceback" not in output

@@ -1,0 +1,140 @@
+"""Same input, same bytes: whoever runs it, wherever, and whatever else the machine is doing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.clone import DEMO, Clone
+
+from transfer_learning.experiments import lock
+from transfer_learning.stage import environment
+
+ELSEWHERE = {
+    "HOME": "/nonexistent", "USER": "somebody", "LOGNAME": "somebody", "TZ": "Asia/Kathmandu", "LC_ALL": "POSIX",
+    "PYTHONHASHSEED": "4321", "PYTHONUTF8": "1",
+}  # fmt: skip
+
+# takes half of a core in turns, so that threads are stopped at any moment
+OTHER_PROGRAM = """
+import time
+while True:
+    end = time.monotonic() + 0.01
+    while time.monotonic() < end:
+        pass
+    time.sleep(0.01)
+"""
+
+
+def test_forced_repro_elsewhere_on_a_busy_machine_leaves_the_lock_as_it_was(demo_clone: Clone, tmp_path: Path) -> None:
+    (tmp_path / "ein anderer Ort").mkdir()
+    clone = demo_clone.copy(tmp_path / "ein anderer Ort")
+    before = (clone.folder / "dvc.lock").read_bytes()
+    clone.environment |= ELSEWHERE
+    one_core = {"preexec_fn": lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})}
+    busy = subprocess.Popen([sys.executable, "-c", OTHER_PROGRAM], **one_core)
+    command = ["bash", "-c", "umask 077 && dvc repro --force"]
+    try:
+        first = subprocess.Popen(
+            command, cwd=clone.folder, env=clone.environment, stdout=subprocess.DEVNULL, **one_core
+        )
+        while not list((clone.folder / "data").glob(".features.unfinished-*")):  # featurize is at work
+            assert first.poll() is None
+            time.sleep(0.05)
+        second = clone.run("dvc", "repro", code=255)  # one in the same workspace at the same time says so
+        assert first.wait() == 0
+    finally:
+        busy.kill()
+        busy.wait()
+    assert "is busy, it is being blocked by" in second or "Unable to acquire lock" in second
+    assert (clone.folder / "dvc.lock").read_bytes() == before
+    assert clone.run("git", "-c", "safe.directory=*", "status", "--porcelain") == ""
+
+
+@pytest.mark.full  # every stage once more; with the real photos the test of kills does it too
+def test_forced_temporary_experiment_has_the_same_lock(demo_clone: Clone, tmp_path: Path) -> None:
+    clone = demo_clone.copy(tmp_path)
+    committed = clone.folder / "reports/environment.json"
+    right = committed.read_text()
+    elsewhere = json.loads(right.replace('"threads": "', '"threads": "9'))  # as of another machine
+    elsewhere["train_frozen"]["outputs"] = elsewhere["split"]["outputs"]  # which has put out other bytes in one stage
+    committed.write_text(json.dumps(elsewhere))
+    clone.run("dvc", "exp", "run", "--temp", "--force", "--name", "forced", *DEMO)
+    ref = clone.run("git", "for-each-ref", "--format=%(refname)", "refs/exps/**/forced").strip()
+    assert clone.run("git", "show", f"{ref}:dvc.lock") == (clone.folder / "dvc.lock").read_text()
+    facts = json.loads(clone.run("git", "show", f"{ref}:reports/environment.json"))
+    assert facts == elsewhere | {"train_frozen": json.loads(right)["train_frozen"]}
+
+
+@pytest.mark.parametrize(("stage", "setting"), [("fetch", "data.side=72"), ("split", "seed=7")])
+def test_facts_of_the_machine_change_with_the_outputs_only(
+    demo_clone: Clone, tmp_path: Path, stage: str, setting: str
+) -> None:
+    clone = demo_clone.copy(tmp_path)
+    path = clone.folder / "reports/environment.json"
+    ours = json.loads(path.read_text())[stage]
+    path.write_text(path.read_text().replace('"threads": "', '"threads": "9'))
+    clone.commit("computed elsewhere")
+    clone.run("python", f"src/{stage}.py")
+    assert clone.run("git", "status", "--porcelain") == ""
+    clone.run("python", "src/cli.py", "params", "+experiment=demo", setting)
+    clone.run("python", f"src/{stage}.py")
+    here = json.loads(path.read_text())[stage]
+    assert here.pop("outputs") != ours.pop("outputs")
+    assert here == ours == environment.read(path)[stage]
+
+
+def test_another_number_of_threads_explains_other_bytes(demo_clone: Clone, tmp_path: Path) -> None:
+    clone = demo_clone.copy(tmp_path)
+    clone.run("python", "src/cli.py", "params", "+experiment=demo", "runtime.threads=1")
+    clone.run("dvc", "repro", "featurize")
+    said = clone.run("python", "src/cli.py", "lockdiff", str(demo_clone.folder), code=1)
+    assert said.startswith("featurize is the first stage ")  # whether its bytes differ is for the processor to say
+    assert "  setting  runtime.threads: 0 -> 1\n" in said
+    assert (f"  machine  threads: {os.cpu_count()} -> 1\n" in said) == ("with other bytes" in said)
+    assert "the same: all 6 stages of HEAD and HEAD" in clone.run("python", "src/cli.py", "lockdiff", "HEAD", "HEAD")
+    assert "nobody is no git revision or DVC experiment" in clone.run(
+        "python", "src/cli.py", "lockdiff", "nobody", code=2
+    )
+
+
+LOCK = {
+    "fetch": {"outs": [{"path": "data/raw", "md5": "1"}]},
+    "split": {"deps": [{"path": "data/raw", "md5": "1"}], "outs": [{"path": "data/split.csv", "md5": "2"}]},
+}
+FACTS = {"fetch": {"cpu": "a"}, "split": {"cpu": "a", "version.numpy": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("facts", "explained", "found"),
+    [
+        ({"split": {"cpu": "b", "version.numpy": "1"}}, True, [("cpu", "a", "b")]),
+        ({"split": {"cpu": "a", "version.numpy": "1"}}, False, []),
+        ({}, False, None),
+    ],
+)
+def test_first_stage_with_other_bytes_is_named_with_what_differs(
+    facts: lock.Facts, explained: bool, found: list[tuple[str, str, str]] | None
+) -> None:
+    other = LOCK | {"split": LOCK["split"] | {"outs": [{"path": "data/split.csv", "md5": "3"}]}}
+    difference = lock.first_difference(lock.State(LOCK, FACTS), lock.State(other, facts))
+    assert difference is not None
+    assert (difference.stage, difference.outputs, difference.inputs) == ("split", ["data/split.csv"], [])
+    assert (difference.is_explained, difference.facts) == (explained, found)
+    assert lock.first_difference(lock.State(LOCK, FACTS), lock.State(LOCK, {})) is None
+
+
+def test_facts_name_threads_and_instruction_sets() -> None:
+    facts = environment.facts(threads=3)
+    assert facts["threads"] == "3"
+    assert environment.facts(threads=0)["threads"] == str(os.cpu_count())
+    flags = subprocess.run(
+        ["grep", "-m1", "^flags", "/proc/cpuinfo"], capture_output=True, text=True, check=False
+    ).stdout
+    assert facts["instruction_sets"].split() == [one for one in environment.INSTRUCTION_SETS if one in flags.split()]
+    assert {"version.tensorflow", "version.keras", "version.numpy", "version.python", "cpu", "platform"} <= facts.keys()

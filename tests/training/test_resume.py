@@ -1,0 +1,187 @@
+"""A stage killed at any moment goes on where it was and ends with the same bytes; two never write the same file."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from support.clone import ROOT, Clone
+
+from transfer_learning.core.files import written_aside
+from transfer_learning.settings import params as settings
+from transfer_learning.stage.unfinished import key, unfinished
+
+OUTPUTS = {
+    "featurize": ["data/features"],
+    "train_frozen": ["models/frozen.weights.h5", "reports/frozen/history.csv", "reports/frozen/metrics.json"],
+    "finetune": ["models/finetuned.weights.h5", "reports/finetune/history.csv", "reports/finetune/metrics.json"],
+}
+
+
+@pytest.fixture
+def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
+    """A copy of the demo whose stages take a while: more photos, more epochs, fine-tuning from the photos."""
+    clone = demo_clone.copy(tmp_path)
+    longer = ["data.photos_per_class=240", "train_frozen.epochs=40", "finetune.epochs=5", "finetune.fine_tune_at=0"]
+    clone.run("python", "src/cli.py", "params", "+experiment=demo", *longer)
+    for stage in ("fetch", "split"):
+        clone.run("python", f"src/{stage}.py")
+    return clone
+
+
+def start(clone: Clone, stage: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["python", f"src/{stage}.py"], cwd=clone.folder, env=clone.environment, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+
+
+def kill_when(process: subprocess.Popen[str], ready: Callable[[], bool], sent: signal.Signals) -> None:
+    """Wait until something is kept of the stage, and a little longer, then send the signal."""
+    deadline = time.monotonic() + 90
+    while not ready():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.3)
+    assert process.poll() is None, "the stage had ended before it was killed"
+    process.send_signal(sent)
+    process.communicate(timeout=60)
+
+
+def kept(clone: Clone) -> list[Path]:
+    return [path for folder in ("data", "models") for path in (clone.folder / folder).glob(".*.unfinished-*")]
+
+
+def content(clone: Clone, stage: str) -> dict[str, bytes]:
+    """Every byte of a stage's outputs, by path."""
+    found = {}
+    for name in OUTPUTS[stage]:
+        path = clone.folder / name
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            found[file.relative_to(clone.folder).as_posix()] = file.read_bytes()
+    return found
+
+
+def test_killed_stages_go_on_and_end_with_the_same_bytes(clone: Clone) -> None:
+    kills = {"featurize": signal.SIGKILL, "train_frozen": signal.SIGTERM, "finetune": signal.SIGKILL}
+    for stage, sent in kills.items():
+        state = {"featurize": "progress.json"}.get(stage, "epoch.npz")
+        assert "going on" not in clone.run("python", f"src/{stage}.py")
+        whole = content(clone, stage)
+        assert kept(clone) == []
+        kill_when(start(clone, stage), lambda state=state: any((p / state).exists() for p in kept(clone)), sent)  # type: ignore[misc]
+        assert len(kept(clone)) == 1
+        assert content(clone, stage) == whole  # what was there is there still
+        said = clone.run("python", f"src/{stage}.py")
+        assert "going on" in said
+        assert content(clone, stage) == whole
+        assert kept(clone) == []
+
+
+def test_interrupted_features_go_on_and_say_so_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transfer_learning.ingest.drawn import draw_dataset
+    from transfer_learning.network import backbone, features
+    from transfer_learning.photos import augment, chunks
+    from transfer_learning.photos.parts import Part
+    from transfer_learning.settings import backbones, schema
+
+    paths = [Path(path) for path in draw_dataset(tmp_path / "raw", classes=2, photos_per_class=20, size=40, seed=0)]
+    base = backbone.build("small_cnn", size=32)
+    backbone.set_weights(base.layers, backbones.small_cnn_weights())
+    parts = {part: Part(paths[:40], np.zeros(40, np.uint8)) for part in ("train", "validation")}
+    strong = schema.Augment.model_validate(
+        settings.read_yaml(ROOT / "params.yaml")["augment"] | {"crop": 0.75, "hue": 0.03}
+    )
+    rows = augment.draw_transforms(40, strong, views=1, size=32, seed=5)
+    decode, given = chunks.load_batch, []
+
+    def stopped(chosen: list[Path], **options: Any) -> np.ndarray:
+        given.append(len(chosen))
+        if given == [32, 8, 32, 8]:
+            raise KeyboardInterrupt
+        return decode(chosen, **options)
+
+    def compute(name: str) -> str:
+        features.compute(base, "block_2_relu", parts, tmp_path / "raw", tmp_path / name, size=32, transforms=rows)
+        return capsys.readouterr().out
+
+    assert "going on" not in compute("whole")
+    monkeypatch.setattr(chunks, "load_batch", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        compute("again")
+    said = compute("again")
+    assert "interrupted: 40 of 40 train photos and 32 of 40 validation photos are done\n" in said
+    for path in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("change", ["setting", "input", "code", "threads"])
+def test_what_was_kept_is_never_taken_up_for_anything_else(
+    demo_clone: Clone, tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = demo_clone.copy(tmp_path)
+    monkeypatch.chdir(clone.folder)
+    before = key("finetune")
+    assert key("finetune") == before != key("train_frozen")
+    with suppress(KeyboardInterrupt), unfinished(Path("models/a"), "finetune") as old:
+        with pytest.raises(OSError, match="full"), written_aside(Path("models/a")):
+            raise OSError("full")  # whoever writes the output leaves alone what is kept
+        assert old.exists()
+        raise KeyboardInterrupt
+    params, code = Path("params.yaml"), Path("src/transfer_learning/training/epochs.py")
+    if change == "setting":
+        params.write_text(params.read_text().replace("learning_rate: 0.001\n", "learning_rate: 0.002\n"))
+    elif change == "input":
+        with open("models/frozen.weights.h5", "ab") as file:
+            file.write(b"x")
+    elif change == "code":
+        code.write_text(code.read_text() + "\n")
+    else:
+        monkeypatch.setattr("os.cpu_count", lambda: 77)
+    assert key("finetune") != before
+    with unfinished(Path("models/a"), "finetune") as new:
+        assert new != old
+        assert not old.exists()
+        assert list(new.iterdir()) == []
+    assert kept(clone) == []
+
+
+def test_what_another_stage_reads_or_is_set_to_is_no_reason_to_start_anew(
+    demo_clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = demo_clone.copy(tmp_path)
+    monkeypatch.chdir(clone.folder)
+    before = key("train_frozen")
+    params = Path("params.yaml")
+    params.write_text(params.read_text().replace("fine_tune_at: 4", "fine_tune_at: 5"))
+    assert key("train_frozen") == before
+    bytecode = Path("data/features/__pycache__/module.pyc")  # a folder that is a dep, as those of code will be
+    bytecode.parent.mkdir()
+    bytecode.write_bytes(b"x")
+    assert key("train_frozen") == before
+
+
+def test_a_second_stage_in_the_same_folder_waits_for_the_first(demo_clone: Clone, tmp_path: Path) -> None:
+    clone = demo_clone.copy(tmp_path)
+    (clone.folder / ".dvc/tmp/stage.holder").write_text("stage finetune (process 1)")
+    with FileLock(clone.folder / ".dvc/tmp/stage.lock"):
+        second = start(clone, "split")
+        assert second.stdout
+        assert second.stdout.readline() == (
+            "split: waiting for stage finetune (process 1), which still runs in this folder\n"
+        )
+        time.sleep(1)
+        assert second.poll() is None
+    said, _ = second.communicate(timeout=60)
+    assert (second.returncode, said.split(":")[0]) == (0, "train")
