@@ -18,7 +18,7 @@ from transfer_learning.core.errors import UserError
 from transfer_learning.core.files import DISK_FULL, written_aside
 from transfer_learning.core.workspace import STAGES, main_workspace
 from transfer_learning.stage import environment
-from transfer_learning.stage.timing import _write_seconds
+from transfer_learning.stage.timing import write_seconds
 
 
 def run(name: str, work: Callable[[], None]) -> None:
@@ -35,7 +35,7 @@ def run(name: str, work: Callable[[], None]) -> None:
     try:
         ours = Path(transfer_learning.__file__).resolve()
         if Path.cwd().resolve() not in ours.parents:
-            raise UserError(f"{name}: run from the folder that holds dvc.yaml; the code at hand is {ours.parent}")
+            raise UserError(f"run from the folder that holds dvc.yaml; the code at hand is {ours.parent}")
         load_dotenv(main_workspace() / ".env")
         signal.signal(signal.SIGTERM, _interrupt)
         with _alone(name) if name in STAGES else nullcontext():
@@ -50,7 +50,7 @@ def run(name: str, work: Callable[[], None]) -> None:
             raise
         _fail(f"{name}: the disk of {Path.cwd()} is full: make room and run again")
     if name in STAGES:
-        _write_seconds(name, time.monotonic() - started)
+        write_seconds(name, time.monotonic() - started)
 
 
 @contextmanager

@@ -24,7 +24,8 @@ def read_seconds(path: Path) -> dict[str, float]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def _write_seconds(name: str, seconds: float) -> None:
+def write_seconds(name: str, seconds: float) -> None:
+    """Keep the wall seconds of a stage that DVC has run."""
     path = seconds_file(os.environ.get("DVC_EXP_NAME") or "workspace", os.environ.get("DVC_EXP_BASELINE_REV", ""))
     if "DVC_STAGE" in os.environ and path.parent.is_dir():
         with written_aside(path) as aside:
