@@ -30,8 +30,9 @@ def test_every_experiment_is_one_run_with_its_whole_curve(swept: Clone, name: st
     )
 
 
-def test_record_adds_nothing_to_a_store_that_has_everything(swept: Clone) -> None:
-    assert "nothing was missing" in swept.run("python", "src/cli.py", "record")
+def test_record_adds_nothing_to_a_store_that_has_everything(swept: Clone, tmp_path: Path) -> None:
+    clone = swept.copy(tmp_path / "clone", store=True, experiments=True)
+    assert "nothing was missing" in clone.run("python", "src/cli.py", "record")
 
 
 def test_a_store_made_anew_equals_the_one_written_live(swept: Clone, tmp_path: Path) -> None:
