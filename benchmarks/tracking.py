@@ -30,8 +30,8 @@ WITHOUT = """
 import sys; sys.path.insert(0, 'src')
 from contextlib import nullcontext
 from types import SimpleNamespace
-from transfer_learning import live
-live.followed = lambda stage: nullcontext(SimpleNamespace(epoch=lambda row: None))
+from transfer_learning import announce
+announce.followed = lambda stage: nullcontext(SimpleNamespace(epoch=lambda row: None))
 """ + WITH.replace("; ", "\n")  # fmt: skip
 
 

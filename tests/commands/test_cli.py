@@ -89,7 +89,8 @@ def test_the_launcher_needs_no_active_environment(clone: Clone) -> None:
         assert clone.run(door, "params", "--out", f"{number}.yaml", "seed=7") == f"wrote {number}.yaml\n"
         assert "seed: 7\n" in (clone.folder / f"{number}.yaml").read_text()
     # `dvc` and `python` of DVC's queue and stages are found
-    assert "ok     params.yaml is the composition of conf/" in clone.run("./tl", "check", code=1)
+    said = clone.run("sh", "-c", "./tl check || true")  # it fails where dvc.lock is of other code
+    assert "ok     params.yaml is the composition of conf/" in said
 
 
 def test_the_launcher_wants_the_repository_s_folder(clone: Clone) -> None:
@@ -111,7 +112,7 @@ def test_every_command_that_the_documents_name_is_there() -> None:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     named: set[str] = set()
     for path in (ROOT / name for name in listed.split("\0") if name.endswith((".md", ".py", ".yaml", ".toml", ".yml"))):
-        if path.parent.name == "tests":
+        if ROOT / "tests" in path.parents:
             continue
         text = path.read_text()
         found = set(re.findall(r"\./tl ([a-z]\S*?)(?=[\s`'\"),.:;]|$)", text))

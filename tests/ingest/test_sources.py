@@ -91,7 +91,7 @@ def until(ready: Callable[[], bool]) -> None:
 
 def locating(url: str, said: Path) -> subprocess.Popen[bytes]:
     """A process of its own that locates a.zip; what it says goes to a file."""
-    script = f"from transfer_learning import sources; print(sources.locate('a.zip', {url!r}))"
+    script = f"from transfer_learning.ingest import downloads; print(downloads.locate('a.zip', {url!r}))"
     with open(said, "w") as output:
         environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
         return subprocess.Popen([sys.executable, "-c", script], env=environment, stdout=output, stderr=output)

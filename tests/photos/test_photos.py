@@ -145,12 +145,12 @@ import io, sys
 from concurrent.futures import ThreadPoolExecutor
 from PIL import Image
 before = Image.MAX_IMAGE_PIXELS
-from transfer_learning import photos
+from transfer_learning.photos import decode
 assert before == Image.MAX_IMAGE_PIXELS
 assert not Image.OPEN
 content = open(sys.argv[1], "rb").read()
 def size(_):
-    with photos.opened(io.BytesIO(content)) as image:
+    with decode.opened(io.BytesIO(content)) as image:
         return image.size
 with ThreadPoolExecutor(16) as pool:
     assert set(pool.map(size, range(2000))) == {(14_000, 14_000)}

@@ -138,7 +138,7 @@ def test_an_empty_store_has_no_champion_and_nothing_to_show_yet(demo_clone: Clon
 
 def test_importing_sets_nothing_that_dotenv_could_still_set() -> None:
     code = "import os; before = dict(os.environ)\n"
-    code += "from transfer_learning import follow, record, recording, store\n"
+    code += "from transfer_learning.tracking import follow, record, recorder, store\n"
     code += "assert dict(os.environ) == before, os.environ.keys() - before"
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, check=True)
 

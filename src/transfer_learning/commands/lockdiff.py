@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from transfer_learning.experiments import lock, revisions
+if TYPE_CHECKING:
+    from transfer_learning.experiments import lock
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from transfer_learning.experiments import lock
+
     there, here = state(arguments.there), state(arguments.here)
     found = lock.first_difference(there, here)
     if found is None:
@@ -38,6 +41,8 @@ def state(name: str) -> lock.State:
     Raises:
         UserError: there is no such one, or its dvc.lock is missing or broken.
     """
+    from transfer_learning.experiments import lock, revisions
+
     source = Path(name) if Path(name).is_dir() else revisions.commit(name)
     return lock.state_of(source, "the workspace" if name == "." else name)
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from transfer_learning.core import files
 from transfer_learning.core.errors import UserError
 from transfer_learning.experiments import revisions
-from transfer_learning.photos.parts import SPLIT
 
 if TYPE_CHECKING:
     from transfer_learning.experiments import results
@@ -46,6 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
 def split_of(found: results.Results, experiment: revisions.Experiment | None, aside: Path) -> Path | None:
     """The split.csv of the results: the workspace's if it is that one, else from DVC; None where it is gone."""
     from transfer_learning.experiments import dvc_inside, lock
+    from transfer_learning.photos.parts import SPLIT
 
     locked = lock.outputs(lock.read(found.folder))
     if SPLIT.exists() and files.digest(SPLIT, "md5") == locked.get(SPLIT.as_posix()):
