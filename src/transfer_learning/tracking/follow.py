@@ -101,7 +101,11 @@ def facts(params: dict[str, str]) -> dict[str, str]:
 def until_the_end(stage: str) -> NoReturn:
     """Record a stage from what standard input says of it; ends this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    follow = Follow(stage)
+    try:
+        follow = Follow(stage)
+    except UserError as error:  # such as git's, on a disk that is full: the stage says by itself how that ends for it
+        say(str(error))
+        sys.exit(1)
     threading.Thread(target=follow.write, daemon=True).start()
     follow.hear(iter(sys.stdin.readline, ""))
     if not follow.stored.wait(LAST_WAIT) and follow.error is None:
