@@ -59,6 +59,7 @@ def peak(clone: Clone, times: int) -> int:
     return int(said.rpartition("peak")[2])
 
 
+@pytest.mark.full  # 20 s: a thousand photos of 224 pixels
 def test_memory_of_evaluate_does_not_grow_with_the_test_photos(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path)
     clone.run("python", "src/cli.py", "params", "+experiment=demo", f"images.size={SIDE}")

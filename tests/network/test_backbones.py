@@ -52,7 +52,7 @@ def drawn(name: str, folder: Path, alpha: float = 1.0) -> keras.Model:
     return base
 
 
-DEEPER = ("efficientnet_v2_b2", "efficientnet_v2_b3")  # than efficientnet_v2_b1, else like it
+DEEPER = ("efficientnet_v2_b1", "efficientnet_v2_b2", "efficientnet_v2_b3")  # than efficientnet_v2_b0, else like it
 
 
 @pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.full] * (n in DEEPER)) for n in BACKBONES])

@@ -15,7 +15,7 @@ from transfer_learning.tracking.store import faults, uri
 
 SERVED = ("serving/mlflow_model.py", "served.py")  # what MLflow runs, in our package: now, and at earlier commits
 # what that imports, and TensorFlow, with which Keras computes
-SERVED_WITH = ("tensorflow", "keras", "pillow", "numpy", "pandas", "psutil", "mlflow")
+SERVED_WITH = ("tensorflow", "keras", "pillow", "numpy", "pandas", "mlflow")
 
 
 def log_model(run_id: str, folder: Path) -> None:
