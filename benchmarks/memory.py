@@ -89,10 +89,10 @@ def draw(result: dict[str, object], path: Path) -> None:
             axis.plot(result["training_photos"], peaks, marker="o", label=stage)
         axis.plot(result["training_photos"], result["features_mb"], color="grey", ls="--", label="features on disk")
         axis.set(xscale="log", xlabel="training photos (drawn)", ylabel="peak memory in MB", title="Peak memory")
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, 1.5 * axis.get_ylim()[1])  # room for the legend above the lines
         axis.set_xticks(result["training_photos"], result["training_photos"])
         axis.minorticks_off()
-        axis.legend(frameon=False)
+        axis.legend(frameon=False, loc="upper left", ncols=2)
 
 
 if __name__ == "__main__":
