@@ -16,7 +16,6 @@ from PIL import Image
 from support.clone import ROOT
 from support.phases import phase
 
-from transfer_learning.core import weights
 from transfer_learning.core.errors import UserError
 from transfer_learning.evaluation import whole_model
 from transfer_learning.network import backbone, features, stored
@@ -244,9 +243,3 @@ def test_features_on_disk_equal_a_plain_computation(tmp_path: Path) -> None:
     np.testing.assert_allclose(train.pooled[1, 37], tf.reduce_mean(base(pixels), axis=(1, 2))[0], rtol=1e-4, atol=1e-5)
     size = sum(f.stat().st_size for f in (tmp_path / "f").iterdir())
     assert abs(size - features.bytes_needed(base, "block_2_relu", train=40, validation=20, views=2)) < 2000
-
-
-def test_weights_come_back_in_order(tmp_path: Path) -> None:
-    arrays = backbones.small_cnn_weights()
-    weights.write(tmp_path / "w.h5", arrays)
-    assert list(weights.read(tmp_path / "w.h5")) == list(arrays)
