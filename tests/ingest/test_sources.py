@@ -115,11 +115,6 @@ def test_mirror_comes_first_by_default_beside_the_workspace_or_as_named(
     assert downloads.locate("a.zip", "https://127.0.0.1:9/a.zip").read_text() == "elsewhere"
 
 
-def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "mine.zip").write_text("x")
-    assert downloads.locate(str(tmp_path / "mine.zip"), None) == tmp_path / "mine.zip"
-
-
 def test_download_is_kept_for_the_next_time(server: str, workspace: Path) -> None:
     for _ in range(2):
         found = downloads.locate("a.zip", f"{server}/a.zip")
@@ -234,18 +229,6 @@ def test_a_full_disk_or_quota_is_no_problem_of_the_network(
         downloads.locate("a.zip", f"{server}/a.zip")
     assert error.value.errno == number
     assert len(Server.asked) == 1  # not tried again
-
-
-def test_file_urls_work(tmp_path: Path) -> None:
-    (tmp_path / "a b.zip").write_bytes(CONTENT)
-    downloads.download((tmp_path / "a b.zip").as_uri(), tmp_path / "copy")
-    assert (tmp_path / "copy").read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize("url", ["http://example.com/a", "ftp://example.com/a", "a.zip"])
-def test_other_than_https_and_file_is_refused(url: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="only https and file"):
-        downloads.download(url, tmp_path / "a")
 
 
 def test_nothing_anywhere_names_the_three_ways_out(server: str) -> None:

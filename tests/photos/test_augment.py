@@ -232,13 +232,6 @@ def test_photos_for_fine_tuning_are_the_same_views(tmp_path: Path) -> None:
     assert np.abs(batch - plain).mean() > 5
 
 
-def test_every_option_but_none_says_only_what_it_changes() -> None:
-    for name in OPTIONS.keys() - {"none"}:
-        differs = params.read_yaml(OPTIONS[name])
-        assert differs.pop("defaults") == ["none", "_self_"]
-        assert differs and not differs.items() & params.read_yaml(OPTIONS["none"]).items()  # noqa: PT018
-
-
 @pytest.mark.parametrize("key", [key for key, value in EVERYTHING.items() if not isinstance(value, bool)])
 def test_a_value_out_of_range_is_named_and_the_documented_range_is_allowed(key: str) -> None:
     values = params.read_yaml(ROOT / "params.yaml")

@@ -178,3 +178,11 @@ def test_wrong_setting_ends_every_stage_with_one_line_and_code_2(stage: str, tmp
         f"error: {stage}: params.yaml: finetune.fine_tune_at = 999: allowed are 0 to 154, the layers of mobilenet_v2\n"
     )
     assert not (tmp_path / "data").exists()
+
+
+def test_every_option_of_augment_but_none_says_only_what_it_changes() -> None:
+    options = {path.stem: path for path in (ROOT / "conf" / "augment").glob("*.yaml")}
+    for name in options.keys() - {"none"}:
+        differs = params.read_yaml(options[name])
+        assert differs.pop("defaults") == ["none", "_self_"]
+        assert differs and not differs.items() & params.read_yaml(options["none"]).items()  # noqa: PT018

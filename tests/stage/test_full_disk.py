@@ -80,10 +80,8 @@ def outputs(clone: Clone) -> dict[Path, bytes]:
 
 @pytest.mark.parametrize("stage", WRITTEN)
 def test_a_full_device_is_one_line_and_leaves_every_output_as_it_was(
-    demo_clone: Clone, tmp_path: Path, may_mount: bool, stage: str
+    demo_clone: Clone, tmp_path: Path, stage: str
 ) -> None:
-    if may_mount and stage not in ("fetch", "split"):
-        pytest.skip("these take long, and a small disk could be mounted")
     clone = demo_clone.copy(tmp_path / "clone")
     before = outputs(clone)
     said = clone.run("bash", "-c", FULL_DEVICE, "bash", WRITTEN[stage], sys.executable, stage, code=2)
