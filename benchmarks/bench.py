@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
-from transfer_learning import environment, figures, settings, sources, stage  # noqa: E402
+from transfer_learning import environment, figures, files, settings, sources, stage  # noqa: E402
 from transfer_learning.backbones import BACKBONES  # noqa: E402
 
 SEED = 42
@@ -171,9 +171,9 @@ def main() -> None:
 def write(name: str, result: dict[str, object]) -> None:
     """Write the numbers, the table and the chart."""
     folder = ROOT / "benchmarks"
-    with stage.written_aside(folder / f"{name}.json") as aside:
+    with files.written_aside(folder / f"{name}.json") as aside:
         aside.write_text(json.dumps(result, indent=1) + "\n")
-    with stage.written_aside(folder / f"{name}.md") as aside:
+    with files.written_aside(folder / f"{name}.md") as aside:
         aside.write_text(table(result))
     draw(result, folder / f"{name}.png")
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
-from transfer_learning import gate, schema, settings, stage  # noqa: E402
+from transfer_learning import files, gate, schema, settings  # noqa: E402
 from transfer_learning.comparison import PREDICTIONS  # noqa: E402
 
 PAIRS = 1000
@@ -43,9 +43,9 @@ def main() -> None:
         simulate(generator, labels, logits, limits, photos=photos, noise=noise) for photos in PHOTOS for noise in NOISE
     ]
     folder = ROOT / "benchmarks"
-    with stage.written_aside(folder / "gate.json") as aside:
+    with files.written_aside(folder / "gate.json") as aside:
         aside.write_text(json.dumps({"pairs": PAIRS, "rows": rows}, indent=1) + "\n")
-    with stage.written_aside(folder / "gate.md") as aside:
+    with files.written_aside(folder / "gate.md") as aside:
         aside.write_text(markdown(rows, limits))
     print((folder / "gate.md").read_text())
 

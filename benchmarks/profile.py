@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
-from transfer_learning import environment, schema, settings, stage  # noqa: E402
+from transfer_learning import environment, files, schema, settings  # noqa: E402
 from transfer_learning.runtime import setup  # noqa: E402
 
 IMPORTS = {
@@ -50,9 +50,9 @@ def main() -> None:
         "parts": parts,
         "import_seconds": {name: round(import_seconds(code), 2) for name, code in IMPORTS.items()},
     }
-    with stage.written_aside(ROOT / "benchmarks/profile.json") as aside:
+    with files.written_aside(ROOT / "benchmarks/profile.json") as aside:
         aside.write_text(json.dumps(result, indent=1) + "\n")
-    with stage.written_aside(ROOT / "benchmarks/profile.md") as aside:
+    with files.written_aside(ROOT / "benchmarks/profile.md") as aside:
         aside.write_text(markdown(result))
     print(markdown(result))
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from transfer_learning import contents, revisions, settings, stage
+from transfer_learning import files, revisions, settings, stage
 from transfer_learning.compose import compose
 from transfer_learning.errors import UserError
 
@@ -88,7 +88,7 @@ def results() -> str | None:
     for name, entry in settings.read_yaml(Path("dvc.yaml"))["stages"].items():
         digests = {out["path"]: out["md5"] for out in locked.get(name, {}).get("outs", [])}
         for path in kept_in_git(entry):
-            if not Path(path).exists() or contents.md5(Path(path)) != digests.get(path):
+            if not Path(path).exists() or files.digest(Path(path), "md5") != digests.get(path):
                 return f"{path} is not what {name} wrote: `dvc repro`, then commit dvc.lock and reports/ together"
     return None
 

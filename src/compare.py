@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from transfer_learning import comparison, comparison_report, revisions, stage
+from transfer_learning import comparison, comparison_report, files, revisions, stage
 from transfer_learning.errors import UserError
 
 RAW = Path("data/raw")
@@ -34,14 +34,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.out.exists() and not (arguments.out / "compare.json").exists():
         raise UserError(f"{arguments.out} is there and no earlier comparison: name a new folder with --out")
-    with tempfile.TemporaryDirectory() as aside, stage.written_aside(arguments.out) as folder:
+    with tempfile.TemporaryDirectory() as aside, files.written_aside(arguments.out) as folder:
         folder.mkdir()
         try:
             found = compare(arguments, Path(aside))
             comparison_report.write(found, folder, RAW)
         except UserError as error:
             comparison_report.write_failure(str(error), arguments.base, folder)
-            stage.put(folder, arguments.out)
+            files.put(folder, arguments.out)
             raise
     for verdict, message in found.problems:
         print(f"{verdict}: {message}", file=sys.stderr)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from transfer_learning import caveats, live, stage, weights
+from transfer_learning import caveats, files, live, stage, weights
 from transfer_learning.runtime import setup, slices
 from transfer_learning.schema import Settings
 from transfer_learning.settings import load
@@ -64,7 +64,7 @@ def evaluate(settings: Settings) -> dict[str, Any]:
         bins=settings.evaluate.calibration_bins,
     )
     classifier.save(model, Path("models/model.keras"), classes=classes, threshold=settings.evaluate.threshold)
-    stage.write_json(TEST / "metrics.json", metrics)
+    files.write_json(TEST / "metrics.json", metrics)
     predicted = evaluation.predict(probabilities, threshold=settings.evaluate.threshold)  # (n,)
     _write_predictions(test.paths, classes, test.labels, probabilities, predicted)
     _draw_test(test.labels, probabilities, predicted, classes, test_photos, settings)
@@ -87,7 +87,7 @@ def _write_predictions(
     table = pd.DataFrame(
         {
             "path": [path.as_posix() for path in paths],
-            "sha256": [photos.sha256(raw / path) for path in paths],
+            "sha256": [files.digest(raw / path, "sha256") for path in paths],
             "label": names[labels],
             "probability": probabilities[rows, 1 if two else predicted].astype(float).round(6),
             "predicted": names[predicted],
@@ -95,7 +95,7 @@ def _write_predictions(
     )
     if not two:
         table["label_probability"] = probabilities[rows, labels].astype(float).round(6)
-    with stage.written_aside(TEST / "predictions.csv") as aside:
+    with files.written_aside(TEST / "predictions.csv") as aside:
         table.to_csv(aside, index=False, lineterminator="\n")
 
 
@@ -111,7 +111,7 @@ def _draw_test(
     from transfer_learning import evaluation, result_figures
 
     table = evaluation.per_class(labels, predicted, classes)
-    with stage.written_aside(TEST / "per_class.csv") as aside:
+    with files.written_aside(TEST / "per_class.csv") as aside:
         table.to_csv(aside, index=False, lineterminator="\n")
     result_figures.per_class(TEST / "per_class.png", table)
     result_figures.confusion(TEST / "confusion_matrix.png", labels, predicted, classes)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from transfer_learning import checkpoint, stage
+from transfer_learning import checkpoint, files, stage
 from transfer_learning.runtime import setup
 from transfer_learning.settings import load
 
@@ -31,7 +31,7 @@ def main() -> None:
             size=size,
             transforms=transforms,
         )
-        stage.put(folder, OUTPUT)
+        files.put(folder, OUTPUT)
 
 
 if __name__ == "__main__":

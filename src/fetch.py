@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from transfer_learning import own_photos, photos, stage, weights
+from transfer_learning import files, own_photos, photos, stage, weights
 from transfer_learning.archives import extract_photos
 from transfer_learning.backbones import BACKBONES, DRAWN, PUBLISHED, small_cnn_weights
 from transfer_learning.drawn import draw_dataset
@@ -91,7 +91,7 @@ def check_digest(path: Path, arrays: weights.Weights, wanted: str | None) -> Non
         print(f"{path.name} is taken as it is: no digest to check it by")
         return
     kind, _, digest_of = wanted.rpartition(":")
-    found = weights.digest(arrays) if kind in ("", "arrays") else weights.file_digest(path, kind)
+    found = weights.digest(arrays) if kind in ("", "arrays") else files.digest(path, kind)
     if found != digest_of:
         raise UserError(
             f"{path} holds other weights: digest {found}, wanted is {wanted}; "
@@ -102,7 +102,7 @@ def check_digest(path: Path, arrays: weights.Weights, wanted: str | None) -> Non
 def main() -> None:
     settings = load("fetch")
     backbone = fetch_backbone(settings)
-    with stage.written_aside(Path("data/raw")) as folder:
+    with files.written_aside(Path("data/raw")) as folder:
         number = fetch_photos(settings, folder)
         weights.write(Path("data/pretrained/backbone.weights.h5"), backbone)
     where = photos.root(Path("data/raw"))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer_learning import checkpoint, live, stage, weights
+from transfer_learning import checkpoint, files, live, stage, weights
 from transfer_learning.backbones import BACKBONES
 from transfer_learning.runtime import setup, slices
 from transfer_learning.schema import Settings
@@ -65,7 +65,7 @@ def train(settings: Settings, follower: live.Follower) -> None:
         weights.write(OUTPUT, backbone.get_weights([*base.layers, model.get_layer(classifier.HEAD)]))
         training.write_history(history, Path("reports/finetune/history.csv"))
         counts = {"photos": len(validation_labels), "trainable_parameters": trainable}
-        stage.write_json(Path("reports/finetune/metrics.json"), training.metrics(history, phase) | counts)
+        files.write_json(Path("reports/finetune/metrics.json"), training.metrics(history, phase) | counts)
 
 
 def _stored(classes: int) -> tuple[training.Batch, tf.data.Dataset]:

@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from transfer_learning import contents, leaderboard, revisions, settings, stage
+from transfer_learning import contents, files, leaderboard, revisions, settings, stage
 from transfer_learning.errors import UserError
 
 TABLE, FIGURE = Path("reports/leaderboard.md"), Path("reports/leaderboard.png")
@@ -34,7 +34,7 @@ def main() -> None:
         print(f"without {len(trials) - len(chosen)} experiments on other photos than those of the workspace")
     if not chosen:
         raise UserError(f"no experiment on {data} has run to its end: `dvc repro`, `dvc exp run` and `make sweep` do")
-    with stage.written_aside(TABLE) as aside:
+    with files.written_aside(TABLE) as aside:
         aside.write_text(leaderboard.markdown(chosen, title=f"Leaderboard of {data}", figure=FIGURE.name, parts=parts))
     if leaderboard.varying(chosen):
         leaderboard.draw(FIGURE, chosen, title=f"{len(chosen)} experiments on {data}; bar: mean", parts=parts)

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from transfer_learning import contents, provenance, recording, report, results, revisions, stage, store
+from transfer_learning import contents, files, provenance, recording, report, results, revisions, stage, store
 from transfer_learning.errors import UserError
 
 
@@ -37,7 +37,7 @@ def main() -> None:
 def split_of(found: contents.Contents, experiment: revisions.Experiment | None, aside: Path) -> Path | None:
     """The split.csv of the results: the workspace's if it is that one, else from DVC; None where it is gone."""
     locked = {path: md5 for path, _, md5, _ in provenance.outputs(found.folder)}
-    if contents.SPLIT.exists() and contents.md5(contents.SPLIT) == locked.get(contents.SPLIT.as_posix()):
+    if contents.SPLIT.exists() and files.digest(contents.SPLIT, "md5") == locked.get(contents.SPLIT.as_posix()):
         return contents.SPLIT
     there = results.fetch_output(contents.SPLIT, aside, experiment.commit if experiment else None)
     return aside / contents.SPLIT if there else None
@@ -52,7 +52,7 @@ def write(html: str, out: Path) -> None:
     try:
         if out.is_dir():
             raise UserError(f"--out {out} is a folder: name a file")
-        with stage.written_aside(out) as aside:
+        with files.written_aside(out) as aside:
             aside.write_text(html, encoding="utf-8")
     except OSError as error:
         raise UserError(f"--out {out} cannot be written: {error.strerror}") from None

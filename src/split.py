@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from transfer_learning import stage
+from transfer_learning import files, stage
 from transfer_learning.settings import load
 from transfer_learning.splitting import describe, drop_duplicates, scan, split
 
@@ -18,7 +18,7 @@ def main() -> None:
         fraction=settings.split.fraction,
         seed=settings.seed,
     )
-    with stage.written_aside(Path("data/split.csv")) as aside:
+    with files.written_aside(Path("data/split.csv")) as aside:
         table.to_csv(aside, index=False, lineterminator="\n")
     print(describe(table))
     if len(unique) < len(photos):

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from transfer_learning import caveats, revisions, stage
+from transfer_learning import caveats, revisions, stage, workspace
 from transfer_learning.errors import UserError
 
 
@@ -44,7 +44,7 @@ def main() -> None:
     for caveat in caveats.caveats(read(experiment, "reports/test/predictions.csv")):
         console.print(f"warning: {caveat}", style="bold yellow")
     if seconds:
-        times = "  ".join(f"{name} {seconds[name]:.0f} s" for name in stage.STAGES if name in seconds)
+        times = "  ".join(f"{name} {seconds[name]:.0f} s" for name in workspace.STAGES if name in seconds)
         console.print(f"time of each stage when it last ran: {times}", soft_wrap=True)
     if experiment is None:
         console.print("figures: reports/   model: models/model.keras   every run with its curves: make ui")

@@ -21,8 +21,9 @@ from typing import Any
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from transfer_learning import compose, revisions, settings, stage
+from transfer_learning import compose, files, revisions, settings, stage
 from transfer_learning.errors import UserError
+from transfer_learning.workspace import main_workspace
 
 RECIPES = Path("conf/sweep")
 POLL = 3.0  # seconds
@@ -178,12 +179,12 @@ WORDS = {"Success": "done", "Running": "running", "Queued": "waiting", "Failed":
 
 def save_log(trial: Trial) -> str:
     """Keep what a failed trial printed; says which trial, why, and where the log is."""
-    path = stage.main_workspace() / ".dvc" / "tmp" / "sweep" / f"{trial.name}.log"
+    path = main_workspace() / ".dvc" / "tmp" / "sweep" / f"{trial.name}.log"
     text = revisions.dvc("queue", "logs", trial.name)
-    with stage.written_aside(path) as aside:
+    with files.written_aside(path) as aside:
         aside.write_text(text)
     why = [line.removeprefix("error: ") for line in text.splitlines() if line.startswith("error: ")]
-    return f"{trial.name} ({why[-1] if why else 'no error of ours'}), log in {path.relative_to(stage.main_workspace())}"
+    return f"{trial.name} ({why[-1] if why else 'no error of ours'}), log in {path.relative_to(main_workspace())}"
 
 
 if __name__ == "__main__":

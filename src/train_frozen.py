@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from transfer_learning import checkpoint, live, stage, weights
+from transfer_learning import checkpoint, files, live, stage, weights
 from transfer_learning.runtime import setup
 from transfer_learning.schema import Settings
 from transfer_learning.settings import load
@@ -54,7 +54,7 @@ def train(settings: Settings, follower: live.Follower) -> None:
         weights.write(OUTPUT, classifier.head_weights(model))
         training.write_history(history, Path("reports/frozen/history.csv"))
         metrics = training.metrics(history, phase) | {"photos": len(validation.labels)}
-        stage.write_json(Path("reports/frozen/metrics.json"), metrics)
+        files.write_json(Path("reports/frozen/metrics.json"), metrics)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from conftest import STAGES, Clone
 from own_folder import CLASSES, draw_folder
 from PIL import Image
 
-from transfer_learning import photos
+from transfer_learning import files, photos
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_photos_are_read_in_place(own: Clone, folder: Path) -> None:
     listed = photos.inventory(raw)
     assert len(listed) == 120
     name = "バー/deeper down/1 a.PNG"
-    assert listed[name] == photos.sha256(folder / name)
+    assert listed[name] == files.digest(folder / name, "sha256")
 
 
 def test_the_experiment_is_in_the_store_under_the_name_of_the_folder_and_its_model_predicts(

@@ -14,7 +14,7 @@ from conftest import Clone
 from filelock import FileLock
 
 from transfer_learning import checkpoint
-from transfer_learning.stage import written_aside
+from transfer_learning.files import written_aside
 
 OUTPUTS = {
     "featurize": ["data/features"],

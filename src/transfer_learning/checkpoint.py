@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from transfer_learning import environment, photos, settings
+from transfer_learning import environment, settings
 from transfer_learning.errors import UserError
-from transfer_learning.stage import remove, written_aside
+from transfer_learning.files import digest, remove, written_aside
 
 Row = dict[str, float]
 
@@ -52,7 +52,7 @@ def key(stage: str) -> str:
     for path in map(Path, declared["deps"]):
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         for file in files:
-            sha.update(f"{photos.sha256(file)}  {file.as_posix()}\n".encode())
+            sha.update(f"{digest(file, 'sha256')}  {file.as_posix()}\n".encode())
     return sha.hexdigest()[:16]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from transfer_learning import backbone, folding
-from transfer_learning.stage import written_aside
+from transfer_learning.files import written_aside
 from transfer_learning.weights import Weights
 
 HEAD = "head"

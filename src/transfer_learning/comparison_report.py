@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import confusion_matrix
 
-from transfer_learning import contents, figures, gate, photos, result_figures
+from transfer_learning import contents, figures, files, gate, photos, result_figures
 from transfer_learning.comparison import FINE, REGRESSION, Comparison, Metric
 from transfer_learning.lockfiles import Difference
 
@@ -185,7 +185,7 @@ def _draw_flips(path: Path, found: Comparison, raw: Path) -> None:
     folder = photos.root(raw)
 
     def there(flip: gate.Flip) -> bool:  # the photo that was tested, and no other of its name
-        return (folder / flip.path).is_file() and photos.sha256(folder / flip.path) == flip.sha256
+        return (folder / flip.path).is_file() and files.digest(folder / flip.path, "sha256") == flip.sha256
 
     chosen = [(flip, "lost") for flip in found.paired.lost if there(flip)][:DRAWN]
     chosen += [(flip, "gained") for flip in found.paired.gained if there(flip)][:DRAWN]

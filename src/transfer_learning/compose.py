@@ -7,7 +7,7 @@ from pathlib import Path
 from dvc.utils.hydra import compose_and_dump, get_hydra_sweeps
 from hydra.errors import HydraException
 
-from transfer_learning import stage
+from transfer_learning import files
 from transfer_learning.errors import UserError
 
 
@@ -19,7 +19,7 @@ def compose(target: Path, overrides: list[str]) -> None:
     """
     conf, plugins = str(Path("conf").resolve()), str(Path("src").resolve())
     try:
-        with stage.written_aside(target) as aside:
+        with files.written_aside(target) as aside:
             written = aside.with_suffix(".yaml")  # DVC chooses the format by the suffix
             compose_and_dump(str(written), conf, None, "config", plugins, overrides)
             written.replace(aside)

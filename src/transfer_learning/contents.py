@@ -7,13 +7,12 @@ written years later from a pulled experiment are equal.
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from transfer_learning import caveats, settings
+from transfer_learning import caveats, files, settings
 
 CURVES = {
     "loss": "loss/train",
@@ -51,12 +50,6 @@ class Contents:
         return self.params["data.name"]
 
 
-def md5(path: Path) -> str:
-    """md5 of a file's content, as dvc.lock has it."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
-
-
 def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str) -> Contents:
     """Read what the run of `stage` (train_frozen or finetune) holds once the stage `upto` has finished.
 
@@ -83,7 +76,8 @@ def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str
         return found
     for tag, path in (("frozen_weights_md5", FROZEN), ("finetuned_weights_md5", TUNED)):
         if path == FROZEN or (stage == "finetune" and upto != "train_frozen"):
-            tags[tag] = md5(folder / path) if (folder / path).exists() else outputs.get(path.as_posix(), "")
+            here = folder / path
+            tags[tag] = files.digest(here, "md5") if here.exists() else outputs.get(path.as_posix(), "")
     frozen = _history(folder / HISTORIES["train_frozen"])
     found.points = points(frozen, fine_tuning=False)
     if stage == "finetune":
@@ -145,5 +139,6 @@ def fits_lock(folder: Path) -> bool:
                 here = here.get(part) if isinstance(here, dict) else None
             if here != value:
                 return False
-    small = [out for name in (*HISTORIES, "evaluate") for out in stages[name]["outs"] if "reports/" in out["path"]]
-    return all((folder / out["path"]).exists() and md5(folder / out["path"]) == out["md5"] for out in small)
+    outs = [out for name in (*HISTORIES, "evaluate") for out in stages[name]["outs"] if "reports/" in out["path"]]
+    small = {folder / out["path"]: out["md5"] for out in outs}
+    return all(path.exists() and files.digest(path, "md5") == digest for path, digest in small.items())

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from transfer_learning import settings
-from transfer_learning.stage import written_aside
+from transfer_learning.files import written_aside
 
 FILE = Path("reports/environment.json")
 PACKAGES = ("tensorflow", "keras", "numpy", "h5py", "pillow", "pandas", "scipy", "scikit-learn", "matplotlib")

@@ -28,10 +28,10 @@ from tqdm import tqdm
 from transfer_learning import augment
 from transfer_learning.backbone import preprocess, stem, top
 from transfer_learning.errors import UserError
+from transfer_learning.files import check_space, remove, written_aside
 from transfer_learning.folding import InferenceMode
 from transfer_learning.photos import load_batch
 from transfer_learning.runtime import slices
-from transfer_learning.stage import check_space, remove, written_aside
 
 CHUNK = 32  # photos in memory at a time
 AT_ONCE = 8  # of them in one call of the network: what a layer gives still fits the cache when the next one takes it

@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from transfer_learning.stage import written_aside
+from transfer_learning.files import written_aside
 
 TRAIN, VALIDATION, RIGHT, WRONG, GREY = "#4477aa", "#ee7733", "#228833", "#cc3311", "#888888"
 STYLE: Any = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from transfer_learning.stage import STAGES
+from transfer_learning.workspace import STAGES
 
 Lock = dict[str, Any]  # the stages of a dvc.lock by name
 Facts = dict[str, dict[str, str]]  # of reports/environment.json: by stage, by name

@@ -11,8 +11,8 @@ from PIL import Image
 
 from transfer_learning import explanations, photos
 from transfer_learning.errors import UserError
+from transfer_learning.files import written_aside
 from transfer_learning.predictor import Predictor
-from transfer_learning.stage import written_aside
 
 LONGEST = 1024  # pixels of an overlay's longer side; a smaller photo keeps its size
 LETTERS = 180  # bytes of a photo's name in that of its overlay: file systems take 255, and a suffix comes on top

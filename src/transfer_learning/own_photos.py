@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 from transfer_learning.archives import shared_folders
 from transfer_learning.errors import UserError
 from transfer_learning.photos import IN_PLACE, is_photo
-from transfer_learning.sources import locate
+from transfer_learning.sources import downloaded
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def find(path: str) -> Path:
         if path.lower().startswith("http:"):
             print(f"{path} comes without encryption: what arrives is checked only against data.digest, if that is set")
         name = Path(urlsplit(path).path).name or "photos"
-        return locate(f"{hashlib.sha256(path.encode()).hexdigest()[:8]}-{name}", path, plain_http=True)
+        return downloaded(path, name, plain_http=True)
     found = Path(path).expanduser()
     if not found.exists():
         raise UserError(f"data.path = {path!r}: there is no such folder or file")

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from transfer_learning import files
 from transfer_learning.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
@@ -198,17 +199,11 @@ def name_some(problems: dict[str, str]) -> str:
     return "; ".join(f"{path} {text}" for path, text in list(problems.items())[:5]) + more
 
 
-def sha256(path: Path) -> str:
-    """sha256 of a file's content, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def hashes(folder: Path, paths: list[str]) -> dict[str, str]:
     """sha256 of each photo by path, sorted by the paths' UTF-8 bytes."""
     ordered = sorted(paths, key=os.fsencode)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(ordered, pool.map(lambda path: sha256(folder / path), ordered), strict=True))
+        return dict(zip(ordered, pool.map(lambda path: files.digest(folder / path, "sha256"), ordered), strict=True))
 
 
 def digest(hashes: dict[str, str]) -> str:

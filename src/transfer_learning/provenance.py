@@ -8,7 +8,7 @@ from pathlib import Path
 
 from transfer_learning import environment, revisions, settings
 from transfer_learning.contents import Contents
-from transfer_learning.stage import STAGES
+from transfer_learning.workspace import STAGES
 
 VERSION = "version."  # begins the facts of the environment that are versions of packages
 

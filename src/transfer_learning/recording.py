@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 import time
 import warnings
 from importlib.metadata import version
@@ -13,8 +12,8 @@ from typing import Any
 
 from transfer_learning import revisions
 from transfer_learning.contents import MODEL, SPLIT, Contents, Point
-from transfer_learning.stage import main_workspace
 from transfer_learning.store import VIEW_TAG, Store, is_local, one_at_a_time, uri
+from transfer_learning.workspace import main_workspace
 
 BATCH = 1000  # points of one log_batch, the bound of MLflow
 COLUMNS = [  # of the UI's list of runs
@@ -215,17 +214,13 @@ def log_model(run_id: str, folder: Path) -> None:
         ours = Path(__file__).parent
     mlflow.set_tracking_uri(uri())
     warnings.filterwarnings("ignore", message=".*An input example was not provided")
-    needed = ("tensorflow", "keras", "pillow", "numpy", "pandas", "omegaconf", "mlflow")
-    with mlflow.start_run(run_id=run_id), tempfile.TemporaryDirectory() as aside:
-        code = Path(aside) / "transfer_learning"
-        code.mkdir()
-        for name in ("__init__", "errors", "photos", "predictor"):
-            (code / f"{name}.py").write_bytes((ours / f"{name}.py").read_bytes())
+    needed = ("tensorflow", "keras", "pillow", "numpy", "pandas", "omegaconf", "psutil", "mlflow")
+    with mlflow.start_run(run_id=run_id):
         mlflow.pyfunc.log_model(
             name="model",
             python_model=str(ours / "served.py"),
             artifacts={"model": (folder / MODEL).resolve().as_uri()},
-            code_paths=[str(code)],
+            code_paths=[str(ours)],  # the whole package: a list of its modules breaks at every new import
             signature=signature,
             pip_requirements=[f"{package}=={version(package)}" for package in needed],
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transfer_learning import contents, revisions, stage
+from transfer_learning import contents, revisions, workspace
 from transfer_learning.errors import UserError
 
 
@@ -42,7 +42,7 @@ def fetch_output(path: Path, folder: Path, commit: str | None) -> bool:
 
     (folder / path).parent.mkdir(exist_ok=True)
     try:
-        DVCFileSystem(str(stage.main_workspace()), rev=commit).get_file(path.as_posix(), str(folder / path))
+        DVCFileSystem(str(workspace.main_workspace()), rev=commit).get_file(path.as_posix(), str(folder / path))
     except FileNotFoundError:  # neither in the cache nor in a remote
         (folder / path).unlink(missing_ok=True)
         return False

@@ -1,19 +1,24 @@
-"""Where inputs come from: the mirror folder, else their URL."""
+"""Where inputs come from: the mirror folder, else their URL, from which each is downloaded once."""
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import os
+import sys
 import time
 import urllib.error
 import urllib.request
+from email.message import Message
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from transfer_learning.errors import UserError
-from transfer_learning.stage import main_workspace
+from transfer_learning.files import DISK_FULL
+from transfer_learning.workspace import main_workspace
 
 TIMEOUT_SECONDS = 30
 ATTEMPTS = 4
@@ -25,11 +30,8 @@ def mirror_folder() -> Path:
     return Path(named).expanduser() if named else main_workspace().parent / "shared" / "data"
 
 
-def locate(name: str, url: str | None, *, plain_http: bool = False) -> Path:
-    """Find an input by name, or download it into data/downloads of the main workspace.
-
-    Args:
-        plain_http: allow a URL without encryption.
+def locate(name: str, url: str | None) -> Path:
+    """Find an input by name, or download it.
 
     Raises:
         UserError: it is neither a path, nor in the mirror, nor to be had from the URL; names the ways out.
@@ -37,18 +39,12 @@ def locate(name: str, url: str | None, *, plain_http: bool = False) -> Path:
     for path in (Path(name).expanduser(), mirror_folder() / name):
         if path.is_file():
             return path
-    target = main_workspace() / "data" / "downloads" / Path(name).name
-    if target.is_file():
-        return target
     problem = "no url is set"
     if url:
         try:
-            download(url, target, plain_http=plain_http)
-            return target
-        except (OSError, http.client.HTTPException) as error:
-            if getattr(error, "errno", None) == 28:  # disk full is not a network problem
-                raise
-            problem = f"{url}: {error}"
+            return downloaded(url, Path(name).name)
+        except UserError as error:
+            problem = str(error)
     raise UserError(
         f"{name} is not in the mirror folder {mirror_folder()} and could not be downloaded ({problem}). "
         "Ways out: put the file there, or in any folder that DATA_MIRROR names; or take photos of your own, "
@@ -56,11 +52,37 @@ def locate(name: str, url: str | None, *, plain_http: bool = False) -> Path:
     )
 
 
+def downloaded(url: str, name: str, *, plain_http: bool = False) -> Path:
+    """What is at a URL, as a file in data/downloads of the main workspace: it has a folder there for each URL.
+
+    Args:
+        name: of the file, for people.
+        plain_http: allow a URL without encryption.
+
+    Raises:
+        OSError: the disk is full.
+        UserError: it cannot be had; names the URL and the reason.
+    """
+    key = hashlib.sha256(url.encode()).hexdigest()[:16]
+    target = main_workspace() / "data" / "downloads" / key / name
+    try:
+        if not target.is_file():
+            download(url, target, plain_http=plain_http)
+    except (OSError, http.client.HTTPException) as error:
+        if getattr(error, "errno", None) in DISK_FULL:  # no problem of the network
+            raise
+        raise UserError(f"{url}: {error}") from None
+    return target
+
+
 def download(url: str, target: Path, *, plain_http: bool = False) -> None:
     """Download with a progress bar; a broken download goes on where it stopped, or from the start if it must.
 
+    Where another process downloads the same, wait for it and take its file.
+
     Raises:
-        OSError: after several attempts; what came stays in `<target>.part` for the next call.
+        OSError: after several attempts; what came stays in `<target>.part` for the next call. At once if the disk is
+            full or the server says that there is no such file.
         UserError: the URL is neither https nor file, nor http where that is allowed or on this machine itself.
     """
     parts = urlsplit(url)
@@ -68,6 +90,20 @@ def download(url: str, target: Path, *, plain_http: bool = False) -> None:
     if parts.scheme not in ("https", "file") and not plain:
         raise UserError(f"{url}: only https and file URLs are allowed")
     target.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(target.with_name(f".{target.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"waiting for another process that downloads {target.name}", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        if not target.is_file():
+            _download(url, target)
+    finally:
+        lock.release()
+
+
+def _download(url: str, target: Path) -> None:
     part = target.with_name(target.name + ".part")
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -75,30 +111,55 @@ def download(url: str, target: Path, *, plain_http: bool = False) -> None:
             break
         except (OSError, http.client.HTTPException) as error:
             permanent = isinstance(error, urllib.error.HTTPError) and 400 <= error.code < 500
-            if attempt == ATTEMPTS or permanent or getattr(error, "errno", None) == 28:
+            if attempt == ATTEMPTS or permanent or getattr(error, "errno", None) in DISK_FULL:
                 raise
             time.sleep(attempt)
     part.replace(target)
+    _version_file(part).unlink(missing_ok=True)
 
 
 def _fetch(url: str, part: Path) -> None:
-    have = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    """Add to `part` what it lacks of the file at the URL; begin anew unless the server still has the version begun."""
+    version = _version_file(part)
+    begun = version.read_text() if version.exists() and part.exists() else ""
+    have = part.stat().st_size if begun else 0
+    headers = {"Range": f"bytes={have}-", "If-Range": begun} if have else {}
     try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code != 416:  # range not satisfiable: what we have is not a beginning of this file
             raise
         part.unlink()
         return _fetch(url, part)
     with response:
-        resumed = have and getattr(response, "status", None) == 206
+        resumed = getattr(response, "status", None) == 206
+        if resumed and _version(response.headers) not in (begun, ""):  # a server that takes no notice of If-Range
+            part.unlink()
+            return _fetch(url, part)
+        if not resumed:
+            have = 0
+            part.unlink(missing_ok=True)  # first, or a kill here would leave it with the version of another file
+            version.write_text(_version(response.headers))
         length = response.headers.get("Content-Length")
-        total = int(length) + (have if resumed else 0) if length else None
-        bar = tqdm(desc=f"download {part.stem}", total=total, initial=have if resumed else 0, unit="B", unit_scale=True)
-        with open(part, "ab" if resumed else "wb") as file, bar:
+        total = int(length) + have if length else None
+        bar = tqdm(desc=f"download {part.stem}", total=total, initial=have, unit="B", unit_scale=True)
+        with open(part, "ab") as file, bar:
             while block := response.read(1 << 18):
                 file.write(block)
                 bar.update(len(block))
         if total is not None and part.stat().st_size != total:
             raise ConnectionError(f"broke off after {part.stat().st_size:,} of {total:,} bytes")
+
+
+def _version_file(part: Path) -> Path:
+    """Where it is kept which version of the server's file `part` is the beginning of."""
+    return part.with_name(f"{part.name}.version")
+
+
+def _version(headers: Message) -> str:
+    """What tells one version of a file from another, in the form of If-Range; empty where the server does not say.
+
+    A weak ETag says only that two versions mean the same: their bytes may differ.
+    """
+    etag = headers.get("ETag", "")
+    return etag if etag.startswith('"') else headers.get("Last-Modified", "")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import shutil
 import signal
 import sys
 import time
@@ -14,19 +12,12 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
-import psutil
 from dotenv import load_dotenv
 
 import transfer_learning
 from transfer_learning.errors import UserError
-
-STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")  # in the order of dvc.yaml
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-def main_workspace() -> Path:
-    """The folder that holds .dvc: in a queued or temporary experiment that is not the current folder."""
-    return Path(os.environ.get("DVC_ROOT", ".")).resolve()
+from transfer_learning.files import DISK_FULL, written_aside
+from transfer_learning.workspace import STAGES, main_workspace
 
 
 def run(name: str, work: Callable[[], None]) -> None:
@@ -117,55 +108,3 @@ def _write_seconds(name: str, seconds: float) -> None:
     if "DVC_STAGE" in os.environ and path.parent.is_dir():
         with written_aside(path) as aside:
             aside.write_text(json.dumps(read_seconds(path) | {name: round(seconds, 1)}))
-
-
-@contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """Give a path to write a file or fill a folder at; rename it to `path` when all went well, else remove it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{path.name}.partial-*"):
-        if not _is_running(left.name.rpartition("-")[2]):  # it was killed and could not tidy up
-            remove(left)
-    aside = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        yield aside
-        put(aside, path)
-    finally:
-        remove(aside)
-
-
-def put(aside: Path, path: Path) -> None:
-    """Rename a finished file or folder to its place, where an older one may be."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    aside.replace(path)
-
-
-def _is_running(pid: str) -> bool:
-    return pid.isdecimal() and psutil.pid_exists(int(pid))
-
-
-def remove(path: Path) -> None:
-    """Remove a file or folder, if it is there."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def write_json(path: Path, values: dict[str, object]) -> None:
-    """Write sorted JSON with floats at six decimals; NaN and infinity are refused."""
-    rounded = {key: round(value, 6) if isinstance(value, float) else value for key, value in values.items()}
-    with written_aside(path) as aside:
-        aside.write_text(json.dumps(rounded, indent=2, allow_nan=False) + "\n")
-
-
-def check_space(folder: Path, needed: int, what: str) -> None:
-    """Refuse to start work that the disk cannot hold.
-
-    Raises:
-        UserError: less than `needed` bytes are free where `folder` is.
-    """
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise UserError(f"{what} needs {needed / 1e6:,.0f} MB, but {folder.resolve()} has {free / 1e6:,.0f} MB free")

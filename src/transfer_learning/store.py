@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from transfer_learning.errors import UserError
-from transfer_learning.stage import main_workspace
+from transfer_learning.workspace import main_workspace
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")

@@ -15,9 +15,9 @@ import tensorflow as tf
 from transfer_learning import augment, optimization, sampling
 from transfer_learning.errors import UserError
 from transfer_learning.features import Part, Stored
+from transfer_learning.files import written_aside
 from transfer_learning.photos import load_batch
 from transfer_learning.progress import Progress, Row
-from transfer_learning.stage import written_aside
 from transfer_learning.training_schema import Phase
 
 COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]

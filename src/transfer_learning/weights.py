@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from transfer_learning.errors import UserError
-from transfer_learning.stage import written_aside
+from transfer_learning.files import written_aside
 
 Weights = dict[str, list[np.ndarray]]  # by layer name, in the order of keras.layers.Layer.get_weights
 
@@ -61,12 +61,6 @@ def digest(weights: Weights) -> str:
         for array in arrays:
             sha.update(np.ascontiguousarray(array, "<f4").tobytes())
     return sha.hexdigest()
-
-
-def file_digest(path: Path, algorithm: str) -> str:
-    """Digest of a whole file by an algorithm of hashlib."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def _text(name: str | bytes) -> str:
