@@ -63,7 +63,13 @@ def evaluate(settings: Settings) -> dict[str, Any]:
         confidence=settings.evaluate.confidence,
         bins=settings.evaluate.calibration_bins,
     )
-    classifier.save(model, Path("models/model.keras"), classes=classes, threshold=settings.evaluate.threshold)
+    classifier.save(
+        model,
+        Path("models/model.keras"),
+        classes=classes,
+        threshold=settings.evaluate.threshold,
+        max_megapixels=settings.images.max_megapixels,
+    )
     files.write_json(TEST / "metrics.json", metrics)
     predicted = evaluation.predict(probabilities, threshold=settings.evaluate.threshold)  # (n,)
     _write_predictions(test.paths, classes, test.labels, probabilities, predicted)

@@ -42,7 +42,8 @@ def everything(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar", "a.tgz"])
 def test_photos_come_out_without_the_folder_they_share(name: str, tmp_path: Path) -> None:
-    others = {"pets/vectorize.py": b"import os", "__MACOSX/pets/train/cats/1.jpg": b"x", "pets/train/.hidden.jpg": b"x"}
+    hidden = ("__MACOSX/pets/train/cats/1.jpg", "pets/train/.hidden.jpg", "pets/.git/1.jpg", "pets\\.svn\\1.jpg")
+    others = {"pets/vectorize.py": b"import os"} | dict.fromkeys(hidden, b"x")
     archive = pack(tmp_path / name, PHOTOS | others)
     assert extract(archive) == {path.removeprefix("pets/"): content for path, content in PHOTOS.items()}
     assert len(everything(tmp_path)) == 4  # three photos and the archive

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import zipfile
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 import tensorflow as tf
 from conftest import ROOT
 from phases import phase
+from PIL import Image
 
 from transfer_learning import augment, backbone, backbones, classifier, features, schema, training, weights
 from transfer_learning.errors import UserError
@@ -89,6 +92,25 @@ def test_saved_model_gives_the_same_output_and_the_same_bytes(tmp_path: Path) ->
     assert predictor.predict(pixels[:1])[0][0] == ("dogs" if above > 0.51 else "cats")
     assert Predictor(tmp_path / "strict.keras").predict(pixels[:1])[0][0] == "cats"
     assert zipfile.ZipFile(tmp_path / "one.keras").testzip() is None
+
+
+def test_a_model_takes_files_as_large_as_it_was_made_with_and_says_whose_bound_it_is(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    classifier.save(model, tmp_path / "new.keras", classes=["a", "b"], max_megapixels=101)
+    with zipfile.ZipFile(tmp_path / "new.keras") as new, zipfile.ZipFile(tmp_path / "old.keras", "w") as old:
+        facts = json.loads(new.read("metadata.json"))
+        del facts["max_megapixels"]  # as in a model from before the bound was kept
+        for name in new.namelist():
+            old.writestr(name, json.dumps(facts) if name == "metadata.json" else new.read(name))
+    path = tmp_path / "large.jpg"
+    Image.new("L", (10_000, 10_000), 255).save(path)
+    for photo in (path, path.read_bytes(), base64.b64encode(path.read_bytes()).decode()):
+        assert (Predictor(tmp_path / "new.keras").pixels(photo) == 255).all()
+        with pytest.raises(UserError, match=r"^has 100,000,000 pixels, more than the 80 megapixels that this model ta"):
+            Predictor(tmp_path / "old.keras").pixels(photo)
+    classifier.save(model, tmp_path / "strict.keras", classes=["a", "b"], max_megapixels=1)
+    pixels = np.full((1000, 1001, 3), 7, np.uint8)  # no file: whoever sends them has room for them
+    assert (Predictor(tmp_path / "strict.keras").pixels(pixels) == 7).all()
 
 
 def test_whole_model_equals_its_parts_and_the_check_sees_a_difference() -> None:

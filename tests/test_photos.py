@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from PIL import Image
 
-from transfer_learning import photos
+from transfer_learning import own_photos, photos
 from transfer_learning.drawn import draw
 from transfer_learning.errors import UserError
 
@@ -117,5 +120,50 @@ def test_digest_is_that_of_sha256sum_over_sorted_lines(tmp_path: Path) -> None:
     assert photos.digest(photos.hashes(tmp_path, paths[::-1])) == done.stdout.split()[0]
 
 
-def test_hidden_files_and_other_files_are_no_photos() -> None:
-    assert not any(map(photos.is_photo, ("a/.b.jpg", "__MACOSX/a/b.jpg", "a/b.txt", "a/jpg", "vectorize.py")))
+HIDDEN = ("a/.b.jpg", ".thumbnails/a/b.jpg", "a/.git/b.jpg", "__MACOSX/a/b.jpg", "a/__MACOSX/b.jpg")
+
+
+def test_hidden_files_and_folders_and_other_files_are_no_photos() -> None:
+    assert not any(map(photos.is_photo, (*HIDDEN, "a/b.txt", "a/jpg", "vectorize.py")))
+
+
+def test_one_rule_says_what_a_folder_holds_wherever_it_lies(tmp_path: Path) -> None:
+    folder = tmp_path / ".hidden" / "__MACOSX"
+    for name in (*HIDDEN, "a/b.jpg", "a/c/d.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"")
+    (folder / "a/.git/link").symlink_to("/etc/hostname")  # nobody asked for what lies there
+    assert photos.list_photos(folder) == ["a/b.jpg", "a/c/d.png"]
+    listing = own_photos.list_folder(folder, max_files=3)  # the third is a/.b.jpg
+    assert (listing.folder, listing.paths, listing.others) == (folder, ["a/b.jpg", "a/c/d.png"], {".jpg": 1})
+
+
+LIMIT = """
+import io, sys
+from concurrent.futures import ThreadPoolExecutor
+from PIL import Image
+before = Image.MAX_IMAGE_PIXELS
+from transfer_learning import photos
+assert before == Image.MAX_IMAGE_PIXELS
+assert not Image.OPEN
+content = open(sys.argv[1], "rb").read()
+def size(_):
+    with photos.opened(io.BytesIO(content)) as image:
+        return image.size
+with ThreadPoolExecutor(16) as pool:
+    assert set(pool.map(size, range(2000))) == {(14_000, 14_000)}
+assert before == Image.MAX_IMAGE_PIXELS
+try:
+    Image.open(sys.argv[1])
+except Image.DecompressionBombError:
+    print("the limit holds for others")
+"""
+
+
+def test_pillow_keeps_its_limit_though_threads_of_ours_open_larger_photos(tmp_path: Path) -> None:
+    Image.new("1", (14_000, 14_000)).save(tmp_path / "large.png")
+    done = subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", LIMIT, str(tmp_path / "large.png")],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("the limit holds for others\n", "")

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from conftest import Clone
+from conftest import ROOT, Clone
 from filelock import FileLock
 
-from transfer_learning import checkpoint
+from transfer_learning import checkpoint, settings
 from transfer_learning.files import written_aside
 
 OUTPUTS = {
@@ -82,6 +84,40 @@ def test_killed_stages_go_on_and_end_with_the_same_bytes(clone: Clone) -> None:
         assert "going on" in said
         assert content(clone, stage) == whole
         assert kept(clone) == []
+
+
+def test_interrupted_features_go_on_and_say_so_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transfer_learning import augment, backbone, backbones, features, schema
+    from transfer_learning.drawn import draw_dataset
+
+    paths = [Path(path) for path in draw_dataset(tmp_path / "raw", classes=2, photos_per_class=20, size=40, seed=0)]
+    base = backbone.build("small_cnn", size=32)
+    backbone.set_weights(base.layers, backbones.small_cnn_weights())
+    parts = {part: features.Part(paths[:40], np.zeros(40, np.uint8)) for part in ("train", "validation")}
+    strong = schema.Augment.model_validate(settings.read_yaml(ROOT / "conf/augment/strong.yaml"))
+    rows = augment.draw_transforms(40, strong, views=1, size=32, seed=5)
+    decode, given = features.load_batch, []
+
+    def stopped(chosen: list[Path], **options: Any) -> np.ndarray:
+        given.append(len(chosen))
+        if given == [32, 8, 32, 8]:
+            raise KeyboardInterrupt
+        return decode(chosen, **options)
+
+    def compute(name: str) -> str:
+        features.compute(base, "block_2_relu", parts, tmp_path / "raw", tmp_path / name, size=32, transforms=rows)
+        return capsys.readouterr().out
+
+    assert "going on" not in compute("whole")
+    monkeypatch.setattr(features, "load_batch", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        compute("again")
+    said = compute("again")
+    assert "interrupted: 40 of 40 train photos and 32 of 40 validation photos are done\n" in said
+    for path in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("change", ["setting", "input", "code", "threads"])

@@ -121,7 +121,7 @@ def _choose(archive: Path, members: Iterator[Member], max_bytes: int) -> dict[st
             raise UserError(
                 f"{archive} unpacks to more than {max_bytes / 1e6:.0f} MB, the bound of data.max_unpacked_mb"
             )
-        if is_photo(member.name):
+        if is_photo(path.as_posix()):
             if path in photos:
                 raise UserError(f"{archive}: member {member.name!r} occurs twice")
             if path in folders or any(parent in photos for parent in path.parents):

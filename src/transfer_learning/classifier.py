@@ -126,21 +126,25 @@ def difference_of_parts(base: keras.Model, boundary: str, model: keras.Model, ph
     return float(keras.ops.max(keras.ops.abs(by_parts - model(photos, training=False))))
 
 
-def save(model: keras.Model, path: Path, *, classes: list[str], threshold: float = 0.5) -> None:
+def save(
+    model: keras.Model, path: Path, *, classes: list[str], threshold: float = 0.5, max_megapixels: int = 80
+) -> None:
     """Save a .keras file with what a prediction takes in its metadata, the same bytes for the same model.
 
     Keras writes dates and memory addresses into the archive; it is packed anew without them.
 
     Args:
         threshold: of two classes the second is predicted when its probability is at least this.
+        max_megapixels: the bound of the photos that it was made with; it takes no larger ones.
     """
+    facts: dict[str, object] = {"classes": classes, "threshold": threshold, "max_megapixels": max_megapixels}
     with written_aside(path) as aside:
         plain = aside.with_name(f"{aside.name}.keras")
         try:
             model.save(plain)
             with zipfile.ZipFile(plain) as source, zipfile.ZipFile(aside, "w") as target:
                 for name in sorted(source.namelist()):
-                    content = _canonical(name, source.read(name), {"classes": classes, "threshold": threshold})
+                    content = _canonical(name, source.read(name), facts)
                     target.writestr(zipfile.ZipInfo(name, EPOCH_OF_ZIP), content)
         finally:
             plain.unlink(missing_ok=True)

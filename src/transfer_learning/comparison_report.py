@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -191,7 +190,7 @@ def _draw_flips(path: Path, found: Comparison, raw: Path) -> None:
     chosen += [(flip, "gained") for flip in found.paired.gained if there(flip)][:DRAWN]
     if chosen:
         paths = [folder / flip.path for flip, _ in chosen]
-        pixels = np.stack([photos.load(path, size=THUMBNAIL, max_megapixels=sys.maxsize) for path in paths])
+        pixels = np.stack([photos.load(path, size=THUMBNAIL, bound=photos.ANY) for path in paths])
         classes = sorted({row["label"] for row in gate.read(found.new.predictions).values()})
         names = dict(zip(classes, figures.shown(classes), strict=True))
         titles = [f"{names[flip.label]}, {kind}\n{flip.base:.2f} to {flip.new:.2f}" for flip, kind in chosen]

@@ -128,7 +128,8 @@ def compute(
     needed = bytes_needed(base, boundary, train=train, validation=len(parts["validation"].labels), views=views)
     done = _read_progress(folder)
     if done:
-        print(f"going on where an earlier run of the same was interrupted: {done} photos are done")
+        counts = (f"{number:,} of {len(parts[part].labels):,} {part} photos" for part, number in done.items())
+        print(f"going on where an earlier run of the same was interrupted: {' and '.join(counts)} are done")
     else:
         remove(folder)  # space that an earlier run has reserved and not used
         check_space(folder.parent, needed, "featurize")

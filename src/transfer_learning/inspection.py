@@ -92,10 +92,10 @@ def _read(folder: Path, paths: list[str], max_megapixels: int) -> dict[str, Any]
 
     def read(path: str) -> Any:
         try:
-            thumbnail = photos.load(folder / path, size=THUMBNAIL, max_megapixels=max_megapixels)
+            thumbnail = photos.load(folder / path, size=THUMBNAIL, bound=photos.Bound(max_megapixels))
             grey = Image.fromarray(thumbnail).convert("L")
             shrunk = np.asarray(grey.resize((similar.WIDTH, similar.HEIGHT), Image.Resampling.BOX))
-            with Image.open(folder / path, formats=photos.FORMATS) as image:
+            with photos.opened(folder / path) as image:
                 return shrunk, image.size, image.format
         except UserError as error:
             return str(error)

@@ -54,7 +54,7 @@ class OverlayFolder:
         written = []
         for path, heatmap in zip(paths, explanations.heatmaps(predictor.model, pixels, classes), strict=True):
             target = self._free(path.stem)
-            seen = explanations.overlay(photos.load_whole(path, longest=LONGEST), heatmap)
+            seen = explanations.overlay(photos.load_whole(path, longest=LONGEST, bound=predictor.bound), heatmap)
             try:
                 with written_aside(target) as aside:
                     Image.fromarray(seen).save(aside, format="PNG")

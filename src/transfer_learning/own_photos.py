@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from transfer_learning.archives import shared_folders
 from transfer_learning.errors import UserError
-from transfer_learning.photos import IN_PLACE, is_photo
+from transfer_learning.photos import IN_PLACE, is_hidden, is_photo
 from transfer_learning.sources import downloaded
 
 
@@ -24,7 +24,7 @@ class Listing:
     Attributes:
         folder: absolute, without the folders that all photos share.
         paths: of the photos in it, relative, with `/`, sorted by their UTF-8 bytes.
-        others: number of the other files by suffix; they are left out.
+        others: number of the other files by suffix, without those in hidden folders; they are left out.
     """
 
     folder: Path
@@ -65,6 +65,7 @@ def list_folder(folder: Path, *, max_files: int) -> Listing:
     paths: list[str] = []
     others: Counter[str] = Counter()
     for root, folders, names in os.walk(folder, onerror=_cannot_read):
+        folders[:] = [name for name in folders if not is_hidden(name)]
         for name in [*folders, *names]:
             _check(Path(root) / name, folder)
         for name in names:

@@ -7,9 +7,11 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 import numpy as np
@@ -21,28 +23,41 @@ from transfer_learning.errors import UserError
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
 PARTS = ("train", "validation", "test")
 PART_NAMES = {"training": "train", "valid": "validation", "val": "validation", "testing": "test"}  # other names of them
-Image.init()  # registers all formats now: done on first use, it is not safe between threads
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 IN_PLACE = "in_place.json"  # in data/raw, when the photos are read in a folder elsewhere: that folder, and their sha256
-MAX_MEGAPIXELS = 80  # as in conf/config.yaml
 ORIENTATION = 0x0112  # the EXIF tag, and what each value asks for
 TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
-}
-Image.MAX_IMAGE_PIXELS = None  # `load` has a bound of its own
+}  # fmt: skip
+OPENING = threading.Lock()
 
 
-def is_photo(name: str) -> bool:
-    """Whether a file name says photo; hidden files and the __MACOSX folder of archives do not count."""
-    parts = Path(name).parts
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return Path(name).suffix.lower() in SUFFIXES and not hidden
+@dataclass(frozen=True)
+class Bound:
+    """How many megapixels a photo may have, and whose bound that is, as a refusal says it."""
+
+    megapixels: int
+    said: str = "images.max_megapixels allows"
+
+    def __str__(self) -> str:
+        return f"the {self.megapixels} megapixels that {self.said}"
+
+
+USUAL = Bound(80)  # as in conf/config.yaml
+ANY = Bound(sys.maxsize)  # of photos that have been checked before
+
+
+def is_photo(path: str) -> bool:
+    """Whether a path in a folder or archive, with `/`, says photo: what `is_hidden` leaves out does not count."""
+    inside = PurePosixPath(path)
+    return inside.suffix.lower() in SUFFIXES and not any(map(is_hidden, inside.parts))
+
+
+def is_hidden(name: str) -> bool:
+    """Whether what lies in a file or folder of this name is left out: hidden, or the __MACOSX folder of archives."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def part_of(folder: str) -> str | None:
@@ -53,16 +68,11 @@ def part_of(folder: str) -> str | None:
 
 def list_photos(folder: Path) -> list[str]:
     """Paths of all photos below `folder`, relative, with `/`, sorted by their UTF-8 bytes."""
-    paths = [
-        (Path(root) / name).relative_to(folder).as_posix()
-        for root, _, names in os.walk(folder)
-        for name in names
-        if is_photo(name)
-    ]
-    return sorted(paths, key=os.fsencode)
+    paths = ((Path(root) / name).relative_to(folder).as_posix() for root, _, names in os.walk(folder) for name in names)
+    return sorted(filter(is_photo, paths), key=os.fsencode)
 
 
-def load(path: Path | BinaryIO, *, size: int, max_megapixels: int = MAX_MEGAPIXELS) -> np.ndarray:
+def load(path: Path | BinaryIO, *, size: int, bound: Bound = USUAL) -> np.ndarray:
     """Decode one photo as a viewer shows it and resize it to a square, ignoring its aspect ratio.
 
     EXIF rotation is applied, transparency is laid on white, 16-bit values are scaled down, an animation gives its
@@ -70,7 +80,7 @@ def load(path: Path | BinaryIO, *, size: int, max_megapixels: int = MAX_MEGAPIXE
 
     Args:
         path: a file, or an open one that can seek.
-        max_megapixels: larger photos are refused by what their header says, before they are decoded.
+        bound: larger photos are refused by what their header says, before they are decoded.
 
     Returns:
         (size, size, 3) uint8 in [0, 255].
@@ -78,34 +88,45 @@ def load(path: Path | BinaryIO, *, size: int, max_megapixels: int = MAX_MEGAPIXE
     Raises:
         UserError: the file is no photo or broken; the message does not name the file.
     """
-    return _decoded(path, lambda image: _square(image, size), size=size, max_megapixels=max_megapixels)
+    return _decoded(path, size, bound)
 
 
-def load_whole(path: Path, *, longest: int, max_megapixels: int = MAX_MEGAPIXELS) -> np.ndarray:
+def load_whole(path: Path, *, longest: int, bound: Bound = USUAL) -> np.ndarray:
     """Decode one photo as `load` does and keep its aspect ratio: (h, w, 3) uint8, the longer side at most `longest`."""
-
-    def shrunk(image: Image.Image) -> Image.Image:
-        image.thumbnail((longest, longest))
-        return image
-
-    return _decoded(path, shrunk, size=longest, max_megapixels=max_megapixels)
+    return _decoded(path, longest, bound, square=False)
 
 
-def _decoded(
-    path: Path | BinaryIO, resized: Callable[[Image.Image], Image.Image], *, size: int, max_megapixels: int
-) -> np.ndarray:
-    """Pixels of a photo, upright and in RGB; where `size` pixels a side are enough, no more than needed is decoded."""
+def opened(photo: Path | BinaryIO) -> Image.Image:
+    """Open a photo of whatever size, without decoding it: the caller looks at the size.
+
+    Pillow's own limit is the process's: it is lifted by one thread at a time, as long as a header is read. The list of
+    formats, which is made on first use, is not safe between threads either.
+    """
+    with OPENING:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(photo, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+
+
+def _decoded(path: Path | BinaryIO, size: int, bound: Bound, *, square: bool = True) -> np.ndarray:
+    """Pixels of a photo, upright and in RGB, at most `size` a side, for which no more than needed is decoded."""
     try:
         # from memory: a decoder that is told an absurd length by a broken file asks for a buffer of that size
-        with Image.open(_whole(path, max_megapixels), formats=FORMATS) as image:
-            if image.width * image.height > max_megapixels * 1_000_000:
-                raise UserError(f"has {image.width * image.height:,} pixels, more than images.max_megapixels allows")
+        with opened(_whole(path, bound)) as image:
+            if (pixels := image.width * image.height) > bound.megapixels * 1_000_000:
+                raise UserError(f"has {pixels:,} pixels, more than {bound}")
             if image.format in ("JPEG", "MPO"):
                 image.draft(None, (2 * size, 2 * size))  # libjpeg decodes at 1/2, 1/4 or 1/8 where that is enough
             image.load()
             turn = TURNS.get(_orientation(image))
             upright = image.transpose(turn) if turn is not None else image
-            return np.asarray(resized(_as_rgb(upright)))
+            seen = _as_rgb(upright)
+            if square:
+                return np.asarray(_square(seen, size))
+            seen.thumbnail((size, size))
+            return np.asarray(seen)
     except Image.UnidentifiedImageError:
         empty = path.stat().st_size == 0 if isinstance(path, Path) else not path.seek(0, os.SEEK_END)
         raise UserError("is empty" if empty else "is not a JPEG, PNG, GIF, BMP or WebP file") from None
@@ -117,13 +138,13 @@ def _decoded(
         raise UserError(f"cannot be decoded ({error})") from None
 
 
-def _whole(photo: Path | BinaryIO, max_megapixels: int) -> BinaryIO:
+def _whole(photo: Path | BinaryIO, bound: Bound) -> BinaryIO:
     """The file's bytes in memory; no photo within the bound takes more than 8 a pixel."""
     if not isinstance(photo, Path):
         return photo
     size = photo.stat().st_size
-    if size > 8_000_000 * max_megapixels:
-        raise UserError(f"has {size / 1e6:,.0f} MB, more than any photo that images.max_megapixels allows")
+    if size > 8_000_000 * bound.megapixels:
+        raise UserError(f"has {size / 1e6:,.0f} MB, more than any photo within {bound}")
     return io.BytesIO(photo.read_bytes())
 
 
@@ -163,7 +184,7 @@ def load_batch(paths: Iterable[Path], *, size: int, pool: ThreadPoolExecutor) ->
 
     def load_named(path: Path) -> np.ndarray:
         try:
-            return load(path, size=size, max_megapixels=sys.maxsize)
+            return load(path, size=size, bound=ANY)
         except UserError as error:
             raise UserError(f"photo {path} {error}") from None
         except OSError as error:
@@ -181,7 +202,7 @@ def broken(folder: Path, paths: list[str], *, max_megapixels: int) -> dict[str, 
 
     def problem(path: str) -> str | None:
         try:
-            load(folder / path, size=32, max_megapixels=max_megapixels)
+            load(folder / path, size=32, bound=Bound(max_megapixels))
         except UserError as error:
             return str(error)
         except OSError as error:

@@ -33,7 +33,9 @@ class Predictor:
             with zipfile.ZipFile(path) as file:
                 facts = json.loads(file.read("metadata.json"))
             self.classes: list[str] = facts["classes"]
-            self.threshold = float(facts.get("threshold", 0.5))  # models from before it was kept were made for one half
+            # models from before these were kept were made for one half, and took photos of up to 80 megapixels
+            self.threshold = float(facts.get("threshold", 0.5))
+            self.bound = photos.Bound(int(facts.get("max_megapixels", 80)), "this model takes")
             self.model = keras.saving.load_model(path, compile=False, safe_mode=True)
         except FileNotFoundError:
             raise UserError(f"{path} is missing: `dvc repro` writes models/model.keras") from None
@@ -45,7 +47,8 @@ class Predictor:
         """Turn one photo into what the model takes.
 
         Args:
-            photo: a path; the bytes of a file, or their base64 text; or pixels (h, w, 3) in [0, 255].
+            photo: a path; the bytes of a file, or their base64 text; or pixels (h, w, 3) in [0, 255], as many as they
+                be: a file is bounded as those were that the model learned from.
 
         Returns:
             (size, size, 3) uint8.
@@ -53,13 +56,14 @@ class Predictor:
         Raises:
             UserError: it is none of these, or broken; the message does not name it.
         """
-        if isinstance(photo, Path | bytes):
-            return photos.load(photo if isinstance(photo, Path) else io.BytesIO(photo), size=self.size)
         if isinstance(photo, str):
             try:
-                return photos.load(io.BytesIO(base64.b64decode(photo, validate=True)), size=self.size)
+                photo = base64.b64decode(photo, validate=True)
             except binascii.Error:
                 raise UserError("is text, but not base64") from None
+        if isinstance(photo, Path | bytes):
+            file = photo if isinstance(photo, Path) else io.BytesIO(photo)
+            return photos.load(file, size=self.size, bound=self.bound)
         try:
             array = np.asarray(photo, np.float64)
         except (TypeError, ValueError):

@@ -18,7 +18,8 @@ BATCH = 64
 
 
 class PhotoClassifier(mlflow.pyfunc.PythonModel):
-    """Takes base64 text of an encoded photo of any size and orientation, or its pixels (h, w, 3) in [0, 255]."""
+    """Takes base64 text of an encoded photo of any orientation and of up to the size that the model was made with, or
+    its pixels (h, w, 3) in [0, 255]."""
 
     def load_context(self, context: Any) -> None:
         self.predictor = Predictor(Path(context.artifacts["model"]))
