@@ -20,8 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
-from transfer_learning import files, gate, schema, settings  # noqa: E402
-from transfer_learning.comparison import PREDICTIONS  # noqa: E402
+from transfer_learning import files, gate, predictions, schema, settings  # noqa: E402
 
 PAIRS = 1000
 gate.RESAMPLES = 499  # of the test of the loss, for each pair
@@ -33,7 +32,7 @@ FLIP = gate.Flip("", "", 0.0, 0.0)
 
 def main() -> None:
     limits = settings.check(settings.read_yaml(Path("params.yaml"))).gate
-    table = gate.read(Path(PREDICTIONS).read_text()).values()
+    table = predictions.read(predictions.PATH.read_text()).values()
     classes = sorted({row["label"] for row in table})
     labels = np.array([classes.index(row["label"]) for row in table])
     probabilities = np.array([float(row["probability"]) for row in table]).clip(1e-6, 1 - 1e-6)

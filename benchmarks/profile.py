@@ -62,13 +62,14 @@ def networks(values: schema.Settings) -> tuple[dict[str, dict[str, float]], floa
     import keras
     import tensorflow as tf
 
-    from transfer_learning import augment, backbone, classifier, features, photos, training
+    from transfer_learning import augment, backbone, classifier, epochs, features, photos
     from transfer_learning.folding import InferenceMode
+    from transfer_learning.parts import SPLIT, read_split
 
     size, boundary, at = values.images.size, values.model.boundary, values.finetune.fine_tune_at
     base = backbone.build(values.model.name, size=size, alpha=values.model.alpha)
     backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
-    _, split = features.read_split(Path("data/split.csv"))
+    _, split = read_split(SPLIT)
     paths = [photos.root(Path("data/raw")) / path for path in split["train"].paths[:64]]
     n = features.AT_ONCE
     with ThreadPoolExecutor(1) as pool:
@@ -103,7 +104,7 @@ def networks(values: schema.Settings) -> tuple[dict[str, dict[str, float]], floa
         model = classifier.trainable_top(base, boundary, fine_tune_at=at, classes=2, dropout=0.2, seed=0)
         if kind == "plain Keras":
             model = plain(model, top, base)
-        training.compile_model(model, keras.optimizers.RMSprop(1e-5), classes=2)
+        epochs.compile_model(model, keras.optimizers.RMSprop(1e-5), classes=2)
         data = iter(tf.data.Dataset.from_tensors((inputs, labels)).repeat())
         model.train_on_batch(inputs, labels)
         ms = timed(lambda model=model, data=data: model.train_function(data)) / batch
@@ -120,7 +121,7 @@ def plain(model: object, top: object, base: object) -> object:
     """The trainable top without folding: Keras's own layers in inference mode."""
     import keras
 
-    from transfer_learning import classifier
+    from transfer_learning.head import HEAD
 
     class Plain(keras.layers.Layer):
         def __init__(self) -> None:
@@ -133,7 +134,7 @@ def plain(model: object, top: object, base: object) -> object:
     inputs = keras.Input(top.input_shape[1:])
     x = keras.layers.GlobalAveragePooling2D()(Plain()(inputs))
     x = keras.layers.Dropout(0.2, seed=0)(x)
-    return keras.Model(inputs, keras.layers.Dense(1, name=classifier.HEAD)(x))
+    return keras.Model(inputs, keras.layers.Dense(1, name=HEAD)(x))
 
 
 def operations(layers: list[object]) -> float:

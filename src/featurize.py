@@ -2,36 +2,35 @@
 
 from pathlib import Path
 
-from transfer_learning import checkpoint, files, stage
+from transfer_learning import files, stage
 from transfer_learning.runtime import setup
 from transfer_learning.settings import load
-
-OUTPUT = Path("data/features")
+from transfer_learning.unfinished import unfinished
 
 
 def main() -> None:
     settings = load("featurize")
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    from transfer_learning import augment, backbone, features, photos
+    from transfer_learning import augment, backbone, features, parts, photos, stored
 
     size = settings.images.size
     base = backbone.build(settings.model.name, size=size, alpha=settings.model.alpha)
     backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
-    _, parts = features.read_split(Path("data/split.csv"))
+    _, split = parts.read_split(parts.SPLIT)
     transforms = augment.draw_transforms(
-        len(parts["train"].labels), settings.augment, views=settings.features.views, size=size, seed=settings.seed
+        len(split["train"].labels), settings.augment, views=settings.features.views, size=size, seed=settings.seed
     )
-    with checkpoint.unfinished(OUTPUT, "featurize") as folder:
+    with unfinished(stored.FOLDER, "featurize") as folder:
         features.compute(
             base,
             settings.model.boundary,
-            parts,
+            split,
             photos.root(Path("data/raw")),
             folder,
             size=size,
             transforms=transforms,
         )
-        files.put(folder, OUTPUT)
+        files.put(folder, stored.FOLDER)
 
 
 if __name__ == "__main__":

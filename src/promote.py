@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from transfer_learning import contents, gate, recording, results, revisions, schema, settings, stage, store
+from transfer_learning import contents, gate, predictions, recording, results, revisions, schema, settings, stage, store
 from transfer_learning.errors import UserError
 
 ALIAS = "champion"
@@ -94,7 +94,7 @@ def against(recorder: recording.Recorder, champion: Any, found: contents.Content
         if not any(file.path == PREDICTIONS for file in recorder.client.list_artifacts(champion.run_id, "predictions")):
             raise UserError(f"{label}, has no {PREDICTIONS} in the store; --force promotes without a comparison")
         theirs = Path(recorder.client.download_artifacts(champion.run_id, PREDICTIONS, aside)).read_text()
-    mine = (found.folder / "reports/test/predictions.csv").read_text()
+    mine = (found.folder / predictions.PATH).read_text()
     try:
         return gate.pair(theirs, mine)
     except UserError as error:

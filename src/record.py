@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from transfer_learning import contents, results, revisions, stage
+from transfer_learning.parts import SPLIT
 
 if TYPE_CHECKING:
     from transfer_learning.recording import Recorder
@@ -73,7 +74,7 @@ def record_experiment(recorder: Recorder, one: revisions.Experiment) -> list[str
         if not contents.fits_lock(folder):
             return [f"{one.name}: not recorded, it has not run to its end"]
         lost = []
-        for path in (contents.MODEL, contents.SPLIT):
+        for path in (contents.MODEL, SPLIT):
             if not results.fetch_output(path, folder, one.commit):
                 lost.append(f"{one.name}: without {path}, which DVC has neither here nor in a remote (dvc exp pull?)")
         changed = revisions.code_changed(one.baseline, one.commit)
@@ -88,7 +89,7 @@ def record_workspace(recorder: Recorder, experiments: list[revisions.Experiment]
         return []
     name, baseline = revisions.WORKSPACE, revisions.head()
     lines = record(recorder, Path(), name, baseline, here=False, changed=revisions.code_changed(baseline))
-    missing = [path for path in (contents.MODEL, contents.SPLIT) if not path.exists()]
+    missing = [path for path in (contents.MODEL, SPLIT) if not path.exists()]
     return lines + [f"workspace: without {path}, which is not here: `dvc checkout` or `dvc pull`" for path in missing]
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from transfer_learning import contents, files, provenance, recording, report, results, revisions, stage, store
 from transfer_learning.errors import UserError
+from transfer_learning.parts import SPLIT
 
 
 def main() -> None:
@@ -37,10 +38,10 @@ def main() -> None:
 def split_of(found: contents.Contents, experiment: revisions.Experiment | None, aside: Path) -> Path | None:
     """The split.csv of the results: the workspace's if it is that one, else from DVC; None where it is gone."""
     locked = {path: md5 for path, _, md5, _ in provenance.outputs(found.folder)}
-    if contents.SPLIT.exists() and files.digest(contents.SPLIT, "md5") == locked.get(contents.SPLIT.as_posix()):
-        return contents.SPLIT
-    there = results.fetch_output(contents.SPLIT, aside, experiment.commit if experiment else None)
-    return aside / contents.SPLIT if there else None
+    if SPLIT.exists() and files.digest(SPLIT, "md5") == locked.get(SPLIT.as_posix()):
+        return SPLIT
+    there = results.fetch_output(SPLIT, aside, experiment.commit if experiment else None)
+    return aside / SPLIT if there else None
 
 
 def write(html: str, out: Path) -> None:

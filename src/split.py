@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from transfer_learning import files, stage
+from transfer_learning import stage
+from transfer_learning.parts import SPLIT, write_split
 from transfer_learning.settings import load
 from transfer_learning.splitting import describe, drop_duplicates, scan, split
 
@@ -18,8 +19,7 @@ def main() -> None:
         fraction=settings.split.fraction,
         seed=settings.seed,
     )
-    with files.written_aside(Path("data/split.csv")) as aside:
-        table.to_csv(aside, index=False, lineterminator="\n")
+    write_split(table, SPLIT)
     print(describe(table))
     if len(unique) < len(photos):
         print(f"{len(photos) - len(unique)} exact duplicate(s) left out")

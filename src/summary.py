@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from transfer_learning import caveats, revisions, stage, workspace
+from transfer_learning import caveats, predictions, revisions, stage, workspace
 from transfer_learning.errors import UserError
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     table.add_row("test, fine-tuned", f"{test['photos']:.0f}", f"{test['loss']:.3f}", interval, style="bold")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     console.print(table)
-    for caveat in caveats.caveats(read(experiment, "reports/test/predictions.csv")):
+    for caveat in caveats.caveats(read(experiment, predictions.PATH.as_posix())):
         console.print(f"warning: {caveat}", style="bold yellow")
     if seconds:
         times = "  ".join(f"{name} {seconds[name]:.0f} s" for name in workspace.STAGES if name in seconds)

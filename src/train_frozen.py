@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from transfer_learning import checkpoint, files, live, stage, weights
+from transfer_learning import files, live, stage, weights
 from transfer_learning.runtime import setup
 from transfer_learning.schema import Settings
 from transfer_learning.settings import load
+from transfer_learning.unfinished import unfinished
 
 OUTPUT = Path("models/frozen.weights.h5")
 
@@ -19,41 +20,27 @@ def main() -> None:
 def train(settings: Settings, follower: live.Follower) -> None:
     """Train the head and write its weights, history and metrics."""
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    from transfer_learning import classifier, features, optimization, training
+    from transfer_learning import classifier, epochs, history, inputs, optimization, stored
 
-    folder = Path("data/features")
-    stored = features.read(folder, "train")
-    validation = features.read(folder, "validation")
-    classes = stored.classes
-    channels = stored.pooled.shape[-1]
-    model = classifier.head(channels, classes=classes, dropout=settings.model.dropout, seed=settings.seed)
-    phase = settings.train_frozen
+    validation = stored.read(stored.FOLDER, "validation")
+    examples = inputs.from_features(stored.FOLDER, "pooled")
+    channels, phase = validation.pooled.shape[-1], settings.train_frozen
+    model = classifier.head(channels, classes=examples.classes, dropout=settings.model.dropout, seed=settings.seed)
     optimizer = optimization.build(
         phase,
         model.trainable_variables,
         learning_rate=phase.learning_rate,
         epochs=phase.epochs,
-        photos=len(stored.labels),
+        photos=len(examples.labels),
     )
-    training.compile_model(model, optimizer, classes=classes)
-    with checkpoint.unfinished(OUTPUT, "train_frozen") as kept:
-        history = training.train(
-            model,
-            training.from_array(stored.pooled),
-            stored.labels,
-            training.in_order(training.from_array(validation.pooled), validation.labels, classes=classes),
-            phase=phase,
-            classes=classes,
-            epochs=range(1, phase.epochs + 1),
-            views=stored.views,
-            seed=settings.seed,
-            on_epoch=follower.epoch,
-            kept=kept,
-            evaluate_first=True,
-        )
+    epochs.compile_model(model, optimizer, classes=examples.classes)
+    with unfinished(OUTPUT, "train_frozen") as kept:
+        session = epochs.Session(settings.seed, follower.epoch, kept)
+        numbers = range(1, phase.epochs + 1)
+        trained = epochs.train(model, examples, session, phase=phase, epochs=numbers, evaluate_first=True)
         weights.write(OUTPUT, classifier.head_weights(model))
-        training.write_history(history, Path("reports/frozen/history.csv"))
-        metrics = training.metrics(history, phase) | {"photos": len(validation.labels)}
+        history.write(trained, "train_frozen")
+        metrics = history.metrics(trained, phase) | {"photos": len(validation.labels)}
         files.write_json(Path("reports/frozen/metrics.json"), metrics)
 
 

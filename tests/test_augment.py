@@ -15,8 +15,10 @@ import tensorflow as tf
 from conftest import ROOT
 from PIL import Image
 
-from transfer_learning import augment, features, photos, settings, training
+from transfer_learning import augment, photos, settings
 from transfer_learning.errors import UserError
+from transfer_learning.from_photos import from_photos
+from transfer_learning.parts import Part
 from transfer_learning.schema import Augment
 
 SIZE = 40
@@ -220,10 +222,10 @@ def test_none_leaves_photos_as_they_are() -> None:
 def test_photos_for_fine_tuning_are_the_same_views(tmp_path: Path) -> None:
     for number, photo in enumerate(pixels(3).astype(np.uint8)):
         Image.fromarray(photo).save(tmp_path / f"{number}.png")
-    part = features.Part([Path(f"{number}.png") for number in range(3)], np.zeros(3, np.uint8))
+    part = Part([Path(f"{number}.png") for number in range(3)], np.zeros(3, np.uint8))
     rows = draw(option("strong"), n=3, views=2)
     with ThreadPoolExecutor(1) as pool:
-        batch = training.from_photos(part, tmp_path, size=SIZE, pool=pool, transforms=rows)(1, np.array([2, 0]))
+        batch = from_photos(part, tmp_path, size=SIZE, pool=pool, transforms=rows)(1, np.array([2, 0]))
     plain = np.stack([photos.load(tmp_path / f"{number}.png", size=SIZE) for number in (2, 0)])
     np.testing.assert_array_equal(batch, augment.apply(plain, rows[1, [2, 0]]))
     assert np.abs(batch - plain).mean() > 5

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from transfer_learning import backbone, backbones, classifier, folding, settings, training, weights
+from transfer_learning import backbone, backbones, classifier, epochs, folding, settings, weights, whole_model
 from transfer_learning.backbones import BACKBONES
 from transfer_learning.errors import UserError
+from transfer_learning.head import HEAD
 
 SIZE = 32
 OPTIONS = {path.stem: settings.read_yaml(path) for path in (ROOT / "conf" / "model").glob("*.yaml")}
@@ -107,12 +108,12 @@ def test_a_training_step_moves_what_is_above_fine_tune_at_and_no_statistics(base
         for weight in layer.weights
         if "moving" not in weight.name
     )
-    head = model.get_layer(classifier.HEAD)
+    head = model.get_layer(HEAD)
     assert sum(weight.shape.num_elements() for weight in model.trainable_weights) == trained + head.count_params()
     generator = np.random.default_rng(2)
     head.kernel.assign(generator.normal(size=head.kernel.shape))
     before = backbone.get_weights(base.layers)
-    training.compile_model(model, keras.optimizers.RMSprop(0.01), classes=2)
+    epochs.compile_model(model, keras.optimizers.RMSprop(0.01), classes=2)
     inputs = generator.normal(size=(4, *model.input_shape[1:])).astype(np.float32)
     model.train_on_batch(inputs, np.array([0, 1] * 2, np.float32)[:, None])
     after = backbone.get_weights(base.layers)
@@ -141,15 +142,15 @@ def test_preprocessing_equals_that_of_keras(base: keras.Model) -> None:
         expected = keras.Model(network.input, inside[-1].output)(pixels)
         assert len(network.layers) == len(base.layers) + len(inside)
     np.testing.assert_allclose(backbone.preprocess(pixels, name), expected, atol=2e-6)
-    np.testing.assert_allclose(backbone.preprocessing_layer(name)(pixels), expected, atol=2e-6)
+    np.testing.assert_allclose(whole_model.preprocessing_layer(name)(pixels), expected, atol=2e-6)
 
 
 def test_saved_whole_model_gives_the_same_output(base: keras.Model, tmp_path: Path) -> None:
     channels = base.output.shape[-1]
     kernel = np.random.default_rng(3).normal(0, channels**-0.5, (channels, 1)).astype(np.float32)
-    head = {classifier.HEAD: [kernel, np.zeros(1, np.float32)]}
-    model = classifier.whole(base, backbone.get_weights(base.layers) | head)
-    classifier.save(model, tmp_path / "model.keras", classes=["cats", "dogs"])
+    head = {HEAD: [kernel, np.zeros(1, np.float32)]}
+    model = whole_model.whole(base, backbone.get_weights(base.layers) | head)
+    whole_model.save(model, tmp_path / "model.keras", classes=["cats", "dogs"])
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False, safe_mode=True)
     expected = np.asarray(model(photos(2)))
     assert expected[0] != expected[1]
@@ -158,7 +159,7 @@ def test_saved_whole_model_gives_the_same_output(base: keras.Model, tmp_path: Pa
 
 
 def test_layers_are_described_for_the_figure(base: keras.Model) -> None:
-    layers = backbone.describe(base, len(base.layers) // 2)
+    layers = whole_model.describe(base, len(base.layers) // 2)
     assert sum(parameters for _, parameters, _ in layers) == base.count_params()
     assert layers[0][0] == f"{SIZE} x {SIZE} x 3"
 

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from phases import phase
 
-from transfer_learning import backbone, backbones, classifier, features, sampling, training
+from transfer_learning import backbone, backbones, classifier, epochs, sampling, whole_model
+from transfer_learning.head import HEAD
+from transfer_learning.inputs import Examples, from_array, in_order
+from transfer_learning.parts import read_split
 
 CLASSES = 3
 GENERATOR = np.random.default_rng(0)
@@ -28,7 +31,7 @@ def whole(outputs: int) -> tuple[keras.Model, np.ndarray, np.ndarray]:
     base = backbone.build("small_cnn", size=32)
     kernel = np.random.default_rng(1).normal(size=(128, outputs)).astype(np.float32)
     bias = np.arange(outputs, dtype=np.float32) / 10
-    model = classifier.whole(base, backbones.small_cnn_weights() | {classifier.HEAD: [kernel, bias]})
+    model = whole_model.whole(base, backbones.small_cnn_weights() | {HEAD: [kernel, bias]})
     photos = np.random.default_rng(2).integers(0, 256, (11, 32, 32, 3), dtype=np.uint8)
     pooled = np.asarray(base(photos / np.float32(127.5) - 1, training=False)).mean(axis=(1, 2))
     return model, photos, pooled @ kernel + bias
@@ -45,14 +48,16 @@ def test_targets_are_floats_for_two_classes_and_one_hot_above() -> None:
 def test_softmax_regression_by_training_equals_a_reference_step(tmp_path: Path) -> None:
     model = classifier.head(4, classes=CLASSES, dropout=0.0, seed=0)
     assert model.output_shape == (None, 3)
-    training.compile_model(model, keras.optimizers.SGD(0.5), classes=CLASSES)
-    batch = training.from_array(INPUTS)
-    history = training.train(
-        model, batch, LABELS, training.in_order(batch, LABELS, classes=CLASSES),
-        phase=phase(batch_size=9), classes=CLASSES, epochs=range(1, 2), views=1, seed=0,
-        on_epoch=lambda _: None, kept=tmp_path,
+    epochs.compile_model(model, keras.optimizers.SGD(0.5), classes=CLASSES)
+    batch = from_array(INPUTS)
+    history = epochs.train(
+        model,
+        Examples(batch, LABELS, in_order(batch, LABELS, classes=CLASSES), classes=CLASSES, views=1),
+        epochs.Session(0, lambda _: None, tmp_path),
+        phase=phase(batch_size=9),
+        epochs=range(1, 2),
         evaluate_first=True,
-    )  # fmt: skip
+    )
     targets = np.eye(3)[LABELS]
     kernel = 0.5 * INPUTS[0].T @ (targets - 1 / 3) / 9  # gradient of the mean cross-entropy at zero weights
     bias = 0.5 * (targets - 1 / 3).mean(axis=0)
@@ -66,7 +71,7 @@ def test_softmax_regression_by_training_equals_a_reference_step(tmp_path: Path) 
 
 def test_accuracy_of_one_logit_is_that_of_its_sign() -> None:
     model = classifier.head(1, classes=2, dropout=0.0, seed=0)
-    training.compile_model(model, keras.optimizers.SGD(0.1), classes=2)
+    epochs.compile_model(model, keras.optimizers.SGD(0.1), classes=2)
     model.layers[-1].set_weights([np.ones((1, 1)), np.zeros(1)])
     logits = np.array([[-2.0], [-0.1], [0.1], [3.0], [0.0]], np.float32)
     found = model.evaluate(logits, np.array([[0], [1], [1], [1], [0]], np.float32), return_dict=True, verbose=0)
@@ -76,7 +81,7 @@ def test_accuracy_of_one_logit_is_that_of_its_sign() -> None:
 def test_whole_model_gives_the_softmax_of_its_parts() -> None:
     model, photos, logits = whole(outputs=3)
     assert model.output_shape == (None, 3)
-    found = classifier.predict(model, photos, threads=2)
+    found = whole_model.predict(model, [photos], threads=2)
     assert found.shape == (11, 3)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, softmax(logits), rtol=1e-4, atol=1e-5)
@@ -87,7 +92,7 @@ def test_whole_model_of_two_classes_has_one_sigmoid_and_predicts_two_columns() -
     assert model.output_shape == (None, 1)
     expected = 1 / (1 + np.exp(-logits[:, 0]))
     np.testing.assert_allclose(
-        classifier.predict(model, photos), np.stack([1 - expected, expected], axis=1), rtol=1e-4, atol=1e-5
+        whole_model.predict(model, [photos]), np.stack([1 - expected, expected], axis=1), rtol=1e-4, atol=1e-5
     )
 
 
@@ -95,7 +100,7 @@ def test_parts_that_were_trained_agree_with_the_whole_model_of_many_classes() ->
     model, photos, _ = whole(outputs=5)
     base = backbone.build("small_cnn", size=32)
     backbone.set_weights(base.layers, backbones.small_cnn_weights())
-    assert classifier.difference_of_parts(base, "block_1_relu", model, photos.astype(np.float32)) < 0.005
+    assert whole_model.difference_of_parts(base, "block_1_relu", model, photos.astype(np.float32)) < 0.005
     top = classifier.trainable_top(base, "block_1_relu", fine_tune_at=7, classes=5, dropout=0.0, seed=0)
     assert top.output_shape == (None, 5)
 
@@ -104,7 +109,7 @@ def test_parts_that_were_trained_agree_with_the_whole_model_of_many_classes() ->
 def test_labels_take_the_smallest_type_that_holds_them(classes: int, kind: type, tmp_path: Path) -> None:
     rows = [f"{number:03d}/a.png,{number:03d},train" for number in range(classes)]
     (tmp_path / "split.csv").write_text("\n".join(["path,label,part", *rows]) + "\n")
-    names, parts = features.read_split(tmp_path / "split.csv")
+    names, parts = read_split(tmp_path / "split.csv")
     assert len(names) == classes
     assert parts["train"].labels.dtype == kind
     np.testing.assert_array_equal(parts["train"].labels, np.arange(classes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from PIL import Image
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from transfer_learning import evaluation, figures, result_figures
+from transfer_learning import evaluation, figures, predictions, result_figures
+from transfer_learning.predictions import Predictions
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 PROBABILITIES = np.array([0.05, 0.15, 0.35, 0.85, 0.45, 0.75, 0.95, 0.98])
@@ -98,11 +100,12 @@ def draw_results(
     folder: Path, labels: np.ndarray, probabilities: np.ndarray, photos: np.ndarray, classes: list[str]
 ) -> None:
     predicted = evaluation.predict(probabilities, threshold=0.5)
+    found = Predictions([Path(f"{i}.png") for i in range(len(labels))], labels, probabilities, predicted, classes)
     result_figures.per_class(folder / "per_class.png", evaluation.per_class(labels, predicted, classes))
-    result_figures.confusion(folder / "confusion.png", labels, predicted, classes)
-    result_figures.roc(folder / "roc.png", labels, probabilities, classes)
-    result_figures.reliability(folder / "reliability.png", labels, probabilities, classes, bins=5)
-    result_figures.predictions(folder / "predictions.png", photos, labels, probabilities, predicted, classes)
+    result_figures.confusion(folder / "confusion.png", found)
+    result_figures.roc(folder / "roc.png", found)
+    result_figures.reliability(folder / "reliability.png", found, bins=5)
+    result_figures.predictions(folder / "predictions.png", found, photos.__getitem__)
 
 
 def test_every_figure_is_drawn_and_is_the_same_twice(tmp_path: Path) -> None:
@@ -140,3 +143,40 @@ def test_class_names_in_figures_are_short_and_drawable() -> None:
     assert figures.shown(["cats", "\u732b", "$ 5", "Fl\u00f6he", "x" * 15 + "y" * 15]) == [
         "cats", "class 1", r"\$ 5", "Fl\u00f6he", "x" * 11 + "\u2026" + "y" * 11
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("classes", [["cats", "dogs"], ["a,b", 'say "c"', "\u732b"]])
+def test_predictions_csv_is_what_pandas_would_write_and_is_read_back(classes: list[str], tmp_path: Path) -> None:
+    generator = np.random.default_rng(4)
+    probabilities = generator.dirichlet(np.ones(len(classes)), 25).astype(np.float32)
+    probabilities[:3] = np.eye(len(classes))[[0, 1, 1]]  # 1.0, 0.0 and what is less than 0.0001
+    probabilities[3, :2] = 0.00002, 0.99998
+    labels = generator.integers(0, len(classes), 25).astype(np.uint8)
+    found = Predictions(
+        [Path(f"{classes[label]} {i}.jpg") for i, label in enumerate(labels)], labels, probabilities,
+        evaluation.predict(probabilities, threshold=0.4), classes,
+    )  # fmt: skip
+    for path in found.paths:
+        (tmp_path / path).write_bytes(path.name.encode())
+    names, rows, two = np.array(classes), np.arange(25), len(classes) == 2
+    table = pd.DataFrame(
+        {
+            "path": [path.as_posix() for path in found.paths],
+            "sha256": [hashlib.sha256(path.name.encode()).hexdigest() for path in found.paths],
+            "label": names[labels],
+            "probability": probabilities[rows, 1 if two else found.predicted].astype(float).round(6),
+            "predicted": names[found.predicted],
+        }
+    )
+    if not two:
+        table["label_probability"] = probabilities[rows, labels].astype(float).round(6)
+    predictions.write(tmp_path / "predictions.csv", found, tmp_path)
+    text = (tmp_path / "predictions.csv").read_text(encoding="utf-8")
+    assert text == table.to_csv(index=False, lineterminator="\n")
+    back = list(predictions.read(text).values())
+    assert [row["path"] for row in back] == [path.as_posix() for path in found.paths]
+    assert [not predictions.right(row) for row in back] == found.wrong.tolist()
+    of_own = probabilities[:, 1] if two else probabilities[rows, labels]
+    np.testing.assert_allclose([predictions.probability(row) for row in back], of_own, atol=1e-6)
+    surest = [row["confidence"] for row in predictions.mistakes(back, classes)]
+    np.testing.assert_allclose(surest, sorted(found.confidence[found.wrong], reverse=True), atol=2e-6)

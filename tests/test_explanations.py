@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from transfer_learning import backbone, backbones, classifier, explanations, grad_cam_figure
+from transfer_learning import backbone, backbones, explanations, grad_cam_figure, whole_model
 from transfer_learning.errors import UserError
+from transfer_learning.predictions import Predictions
 
 SIZE = 64
 
@@ -69,8 +70,8 @@ def test_heatmaps_of_a_saved_model_are_the_same(tmp_path: Path) -> None:
     base = backbone.build("small_cnn", size=SIZE)
     kernel = np.random.default_rng(2).normal(size=(base.output_shape[-1], 1)).astype(np.float32)
     weights = backbones.small_cnn_weights() | {"head": [kernel, np.zeros(1, np.float32)]}
-    model = classifier.whole(base, weights)
-    classifier.save(model, tmp_path / "m.keras", classes=["a", "b"])
+    model = whole_model.whole(base, weights)
+    whole_model.save(model, tmp_path / "m.keras", classes=["a", "b"])
     loaded = keras.saving.load_model(tmp_path / "m.keras", compile=False)
     one, other = (explanations.heatmaps(m, drawn(3), np.array([0, 1, 1])) for m in (model, loaded))
     np.testing.assert_array_equal(one, other)
@@ -119,8 +120,9 @@ def test_figure_of_many_classes_has_stable_bytes(tmp_path: Path) -> None:
     model, photos = whole(5), drawn(9)
     probabilities = np.asarray(model(photos.astype(np.float32)))
     classes = ["a $x$ & b", "<b>", "c" * 80, "d", "e"]
+    paths = [Path(f"{number}.png") for number in range(9)]
+    found = Predictions(paths, np.arange(9) % 5, probabilities, probabilities.argmax(axis=1), classes)
     for name in ("one.png", "other.png"):
-        predicted = probabilities.argmax(axis=1)
-        grad_cam_figure.draw(tmp_path / name, model, photos, np.arange(9) % 5, probabilities, predicted, classes)
+        grad_cam_figure.draw(tmp_path / name, model, found, photos.__getitem__)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "other.png").read_bytes()
     assert (tmp_path / "one.png").stat().st_size > 10_000

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from transfer_learning import backbone, classifier, folding, training
+from transfer_learning import backbone, classifier, epochs, folding
+from transfer_learning.head import HEAD
 
 
 def with_random_weights(model: keras.Model, seed: int = 0) -> keras.Model:
@@ -96,10 +97,10 @@ def test_training_gives_the_weights_of_plain_keras() -> None:
         model = classifier.trainable_top(
             base, "block_6_project_BN", fine_tune_at=100, classes=2, dropout=0.0, seed=0, slices=max(slices, 1)
         )
-        model.get_layer(classifier.HEAD).kernel.assign(np.random.default_rng(3).normal(size=(1280, 1)))
+        model.get_layer(HEAD).kernel.assign(np.random.default_rng(3).normal(size=(1280, 1)))
         if not slices:
-            model = plain(base, model.get_layer(classifier.HEAD))
-        training.compile_model(model, keras.optimizers.SGD(0.01), classes=2)
+            model = plain(base, model.get_layer(HEAD))
+        epochs.compile_model(model, keras.optimizers.SGD(0.01), classes=2)
         for _ in range(3):
             model.train_on_batch(inputs, labels)
         ends.append(backbone.get_weights(base.layers))

@@ -15,8 +15,22 @@ from conftest import ROOT
 from phases import phase
 from PIL import Image
 
-from transfer_learning import augment, backbone, backbones, classifier, features, schema, training, weights
+from transfer_learning import (
+    augment,
+    backbone,
+    backbones,
+    classifier,
+    epochs,
+    features,
+    schema,
+    stored,
+    weights,
+    whole_model,
+)
 from transfer_learning.errors import UserError
+from transfer_learning.head import HEAD
+from transfer_learning.inputs import Examples, from_array, in_order
+from transfer_learning.parts import Part
 from transfer_learning.predictor import Predictor
 from transfer_learning.settings import read_yaml
 
@@ -61,8 +75,8 @@ def test_a_training_step_leaves_batch_statistics_and_frozen_layers_alone() -> No
     backbone.set_weights(base.layers, backbones.small_cnn_weights())
     before = backbone.get_weights(base.layers)
     model = classifier.trainable_top(base, None, fine_tune_at=7, classes=2, dropout=0.0, seed=0)
-    training.compile_model(model, keras.optimizers.RMSprop(0.01), classes=2)
-    model.get_layer(classifier.HEAD).kernel.assign_add(np.ones((128, 1), np.float32))
+    epochs.compile_model(model, keras.optimizers.RMSprop(0.01), classes=2)
+    model.get_layer(HEAD).kernel.assign_add(np.ones((128, 1), np.float32))
     model.train_on_batch(photos(8, 32), np.array([0, 1] * 4, np.float32)[:, None])
     after = backbone.get_weights(base.layers)
     for index, layer in enumerate(base.layers):
@@ -76,9 +90,9 @@ def test_saved_model_gives_the_same_output_and_the_same_bytes(tmp_path: Path) ->
     files = []
     for name in ("one.keras", "two.keras"):
         base = backbone.build("small_cnn", size=32)
-        head = {classifier.HEAD: [np.full((128, 1), 0.1, np.float32), np.zeros(1, np.float32)]}
-        model = classifier.whole(base, backbones.small_cnn_weights() | head)
-        classifier.save(model, tmp_path / name, classes=["cats", "dogs"])
+        head = {HEAD: [np.full((128, 1), 0.1, np.float32), np.zeros(1, np.float32)]}
+        model = whole_model.whole(base, backbones.small_cnn_weights() | head)
+        whole_model.save(model, tmp_path / name, classes=["cats", "dogs"])
         files.append((tmp_path / name).read_bytes())
     assert files[0] == files[1]
     loaded = keras.models.load_model(tmp_path / "one.keras", safe_mode=True)
@@ -88,7 +102,7 @@ def test_saved_model_gives_the_same_output_and_the_same_bytes(tmp_path: Path) ->
     predictor = Predictor(tmp_path / "one.keras")
     assert (predictor.classes, predictor.threshold) == (["cats", "dogs"], 0.5)
     above = float(expected[0, 0]) + 0.01
-    classifier.save(model, tmp_path / "strict.keras", classes=["cats", "dogs"], threshold=above)
+    whole_model.save(model, tmp_path / "strict.keras", classes=["cats", "dogs"], threshold=above)
     assert predictor.predict(pixels[:1])[0][0] == ("dogs" if above > 0.51 else "cats")
     assert Predictor(tmp_path / "strict.keras").predict(pixels[:1])[0][0] == "cats"
     assert zipfile.ZipFile(tmp_path / "one.keras").testzip() is None
@@ -96,7 +110,7 @@ def test_saved_model_gives_the_same_output_and_the_same_bytes(tmp_path: Path) ->
 
 def test_a_model_takes_files_as_large_as_it_was_made_with_and_says_whose_bound_it_is(tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
-    classifier.save(model, tmp_path / "new.keras", classes=["a", "b"], max_megapixels=101)
+    whole_model.save(model, tmp_path / "new.keras", classes=["a", "b"], max_megapixels=101)
     with zipfile.ZipFile(tmp_path / "new.keras") as new, zipfile.ZipFile(tmp_path / "old.keras", "w") as old:
         facts = json.loads(new.read("metadata.json"))
         del facts["max_megapixels"]  # as in a model from before the bound was kept
@@ -108,35 +122,37 @@ def test_a_model_takes_files_as_large_as_it_was_made_with_and_says_whose_bound_i
         assert (Predictor(tmp_path / "new.keras").pixels(photo) == 255).all()
         with pytest.raises(UserError, match=r"^has 100,000,000 pixels, more than the 80 megapixels that this model ta"):
             Predictor(tmp_path / "old.keras").pixels(photo)
-    classifier.save(model, tmp_path / "strict.keras", classes=["a", "b"], max_megapixels=1)
+    whole_model.save(model, tmp_path / "strict.keras", classes=["a", "b"], max_megapixels=1)
     pixels = np.full((1000, 1001, 3), 7, np.uint8)  # no file: whoever sends them has room for them
     assert (Predictor(tmp_path / "strict.keras").pixels(pixels) == 7).all()
 
 
 def test_whole_model_equals_its_parts_and_the_check_sees_a_difference() -> None:
     base = backbone.build("small_cnn", size=32)
-    head = {classifier.HEAD: [np.full((128, 1), 0.1, np.float32), np.zeros(1, np.float32)]}
-    model = classifier.whole(base, backbones.small_cnn_weights() | head)
-    assert classifier.difference_of_parts(base, "block_1_relu", model, photos(2, 32)) < 0.005
-    other = classifier.whole(backbone.build("small_cnn", size=32), backbones.small_cnn_weights() | head)
-    other.get_layer(classifier.HEAD).bias.assign([1.0])
+    head = {HEAD: [np.full((128, 1), 0.1, np.float32), np.zeros(1, np.float32)]}
+    model = whole_model.whole(base, backbones.small_cnn_weights() | head)
+    assert whole_model.difference_of_parts(base, "block_1_relu", model, photos(2, 32)) < 0.005
+    other = whole_model.whole(backbone.build("small_cnn", size=32), backbones.small_cnn_weights() | head)
+    other.get_layer(HEAD).bias.assign([1.0])
     stranger = backbone.build("small_cnn", size=32)
-    assert classifier.difference_of_parts(stranger, "block_1_relu", other, photos(2, 32)) > 0.005
+    assert whole_model.difference_of_parts(stranger, "block_1_relu", other, photos(2, 32)) > 0.005
 
 
 def test_logistic_regression_by_training_equals_a_reference_step(tmp_path: Path) -> None:
     model = classifier.head(4, classes=2, dropout=0.0, seed=0)
-    training.compile_model(model, keras.optimizers.SGD(0.5), classes=2)
+    epochs.compile_model(model, keras.optimizers.SGD(0.5), classes=2)
     inputs = np.random.default_rng(0).normal(size=(1, 6, 4)).astype(np.float32)  # one view
     labels = np.array([0, 1, 0, 1, 1, 1])
-    batch = training.from_array(inputs)
+    batch = from_array(inputs)
     rows: list[dict[str, float]] = []
-    history = training.train(
-        model, batch, labels, training.in_order(batch, labels, classes=2),
-        phase=phase(batch_size=6), classes=2, epochs=range(1, 2), views=1, seed=0,
-        on_epoch=rows.append, kept=tmp_path,
+    history = epochs.train(
+        model,
+        Examples(batch, labels, in_order(batch, labels, classes=2), classes=2, views=1),
+        epochs.Session(0, rows.append, tmp_path),
+        phase=phase(batch_size=6),
+        epochs=range(1, 2),
         evaluate_first=True,
-    )  # fmt: skip
+    )
     expected = -0.5 * inputs[0].T @ (0.5 - labels) / 6  # gradient of the mean cross-entropy at zero weights
     np.testing.assert_allclose(model.layers[-1].get_weights()[0][:, 0], expected, rtol=1e-5)
     assert list(history["epoch"]) == [0, 1]
@@ -146,22 +162,24 @@ def test_logistic_regression_by_training_equals_a_reference_step(tmp_path: Path)
 
 def test_a_loss_that_is_not_finite_stops_training_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     model = classifier.head(2, classes=2, dropout=0.0, seed=0)
-    training.compile_model(model, keras.optimizers.SGD(0.1), classes=2)
+    epochs.compile_model(model, keras.optimizers.SGD(0.1), classes=2)
     values = np.ones((1, 4, 2), np.float32)
     values[0, 2:] = np.inf
-    batch = training.from_array(values)
+    batch = from_array(values)
     labels = np.array([0, 1, 0, 1])
     steps: list[int] = []
     monkeypatch.setattr(
-        training._FiniteLoss, "on_train_batch_begin", lambda self, batch, logs=None: steps.append(batch), raising=False
+        epochs._FiniteLoss, "on_train_batch_begin", lambda self, batch, logs=None: steps.append(batch), raising=False
     )
     said = r"the loss is (nan|inf) in step \d of epoch 3: no model is written; learning_rate is 0\.1, batch_size 1"
     with pytest.raises(UserError, match=said):
-        training.train(
-            model, batch, labels, training.in_order(batch, labels, classes=2),
-            phase=phase(batch_size=1), classes=2, epochs=range(3, 9), views=1, seed=0,
-            on_epoch=lambda _: None, kept=tmp_path,
-        )  # fmt: skip
+        epochs.train(
+            model,
+            Examples(batch, labels, in_order(batch, labels, classes=2), classes=2, views=1),
+            epochs.Session(0, lambda _: None, tmp_path),
+            phase=phase(batch_size=1),
+            epochs=range(3, 9),
+        )
     assert len(steps) < 4  # the first of the two bad photos ended it
 
 
@@ -175,14 +193,16 @@ def test_each_epoch_sees_every_photo_once_in_its_own_order_and_view(tmp_path: Pa
         return values[view, indices]
 
     model = classifier.head(1, classes=2, dropout=0.5, seed=0)
-    training.compile_model(model, keras.optimizers.Adam(0.01), classes=2)
+    epochs.compile_model(model, keras.optimizers.Adam(0.01), classes=2)
     labels = np.array([0, 1] * 5)
-    validation = training.in_order(training.from_array(values), labels, classes=2)
-    training.train(
-        model, batch, labels, validation,
-        phase=phase(batch_size=5), classes=2, epochs=range(1, 4), views=2, seed=0,
-        on_epoch=lambda _: None, kept=tmp_path,
-    )  # fmt: skip
+    validation = in_order(from_array(values), labels, classes=2)
+    epochs.train(
+        model,
+        Examples(batch, labels, validation, classes=2, views=2),
+        epochs.Session(0, lambda _: None, tmp_path),
+        phase=phase(batch_size=5),
+        epochs=range(1, 4),
+    )
     assert [view for view, _ in seen] == [0, 0, 1, 1, 0, 0]
     orders = [seen[i][1] + seen[i + 1][1] for i in (0, 2, 4)]
     assert all(sorted(order) == list(range(10)) for order in orders)
@@ -197,11 +217,11 @@ def test_features_on_disk_equal_a_plain_computation(tmp_path: Path) -> None:
     base = backbone.build("small_cnn", size=32)
     backbone.set_weights(base.layers, backbones.small_cnn_weights())
     chosen = {part: [Path(p) for p in paths if p.startswith(part)] for part in ("train", "validation")}
-    parts = {part: features.Part(p, np.arange(len(p), dtype=np.uint8) % 2) for part, p in chosen.items()}
+    parts = {part: Part(p, np.arange(len(p), dtype=np.uint8) % 2) for part, p in chosen.items()}
     settings = schema.Augment.model_validate(read_yaml(ROOT / "conf/augment/strong.yaml"))
     rows = augment.draw_transforms(40, settings, views=2, size=32, seed=5)
     features.compute(base, "block_2_relu", parts, tmp_path / "raw", tmp_path / "f", size=32, transforms=rows)
-    train, validation = features.read(tmp_path / "f", "train"), features.read(tmp_path / "f", "validation")
+    train, validation = stored.read(tmp_path / "f", "train"), stored.read(tmp_path / "f", "validation")
     assert train.activations.shape == (2, 40, 8, 8, 32)
     assert train.activations.dtype == np.float16
     assert validation.pooled.shape == (1, 20, 128)

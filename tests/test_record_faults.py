@@ -80,7 +80,7 @@ def test_a_run_whose_recorder_was_killed_too_is_closed_by_record(trained: Clone)
 def test_a_loss_that_is_not_finite_ends_the_run_as_failed(trained: Clone) -> None:
     params = trained.folder / "params.yaml"
     params.write_text(params.read_text().replace("learning_rate: 0.001\n", "learning_rate: 1.0\n"))
-    module = trained.folder / "src" / "transfer_learning" / "training.py"
+    module = trained.folder / "src" / "transfer_learning" / "epochs.py"
     module.write_text(module.read_text().replace("if not np.isfinite(list(row.values())).all():", "if epoch == 9:"))
     trained.run("python", "src/finetune.py", code=2)
     (run,) = runs(store_of(trained.folder), stage="finetune")

@@ -15,6 +15,7 @@ from conftest import DEMO, Clone
 from stores import runs, store_of
 
 from transfer_learning import contents, evaluation, provenance, report
+from transfer_learning.predictions import mistakes
 
 VOID = {"br", "col", "hr", "img", "input", "link", "meta"}
 SOURCE = provenance.Commit("0" * 40, "2026-01-02T03:04:05+00:00", "a <message> & more", [])
@@ -210,10 +211,10 @@ def test_surest_mistakes_come_first_with_the_probability_of_what_was_predicted()
             ("1", "a", "b", "0.6"), ("2", "b", "a", "0.1"), ("3", "a", "a", "0.01"), ("4", "b", "a", "0.4"),
         )
     ]  # fmt: skip
-    assert [(row["path"], row["confidence"]) for row in report.mistakes(rows, ["a", "b"])] == [
+    assert [(row["path"], row["confidence"]) for row in mistakes(rows, ["a", "b"])] == [
         ("2", 0.9), ("1", 0.6), ("4", 0.6),
     ]  # fmt: skip
-    assert [row["path"] for row in report.mistakes(rows, ["a", "b", "c"])] == ["1", "4", "2"]
+    assert [row["path"] for row in mistakes(rows, ["a", "b", "c"])] == ["1", "4", "2"]
 
 
 def test_intervals_of_validation_are_wilsons(folder: Path) -> None:

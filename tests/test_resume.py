@@ -15,8 +15,9 @@ import pytest
 from conftest import ROOT, Clone
 from filelock import FileLock
 
-from transfer_learning import checkpoint, settings
+from transfer_learning import settings
 from transfer_learning.files import written_aside
+from transfer_learning.unfinished import key, unfinished
 
 OUTPUTS = {
     "featurize": ["data/features"],
@@ -89,16 +90,17 @@ def test_killed_stages_go_on_and_end_with_the_same_bytes(clone: Clone) -> None:
 def test_interrupted_features_go_on_and_say_so_in_a_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from transfer_learning import augment, backbone, backbones, features, schema
+    from transfer_learning import augment, backbone, backbones, chunks, features, schema
     from transfer_learning.drawn import draw_dataset
+    from transfer_learning.parts import Part
 
     paths = [Path(path) for path in draw_dataset(tmp_path / "raw", classes=2, photos_per_class=20, size=40, seed=0)]
     base = backbone.build("small_cnn", size=32)
     backbone.set_weights(base.layers, backbones.small_cnn_weights())
-    parts = {part: features.Part(paths[:40], np.zeros(40, np.uint8)) for part in ("train", "validation")}
+    parts = {part: Part(paths[:40], np.zeros(40, np.uint8)) for part in ("train", "validation")}
     strong = schema.Augment.model_validate(settings.read_yaml(ROOT / "conf/augment/strong.yaml"))
     rows = augment.draw_transforms(40, strong, views=1, size=32, seed=5)
-    decode, given = features.load_batch, []
+    decode, given = chunks.load_batch, []
 
     def stopped(chosen: list[Path], **options: Any) -> np.ndarray:
         given.append(len(chosen))
@@ -111,7 +113,7 @@ def test_interrupted_features_go_on_and_say_so_in_a_sentence(
         return capsys.readouterr().out
 
     assert "going on" not in compute("whole")
-    monkeypatch.setattr(features, "load_batch", stopped)
+    monkeypatch.setattr(chunks, "load_batch", stopped)
     with pytest.raises(KeyboardInterrupt):
         compute("again")
     said = compute("again")
@@ -126,14 +128,14 @@ def test_what_was_kept_is_never_taken_up_for_anything_else(
 ) -> None:
     clone = demo_clone.copy(tmp_path)
     monkeypatch.chdir(clone.folder)
-    before = checkpoint.key("finetune")
-    assert checkpoint.key("finetune") == before != checkpoint.key("train_frozen")
-    with suppress(KeyboardInterrupt), checkpoint.unfinished(Path("models/a"), "finetune") as old:
+    before = key("finetune")
+    assert key("finetune") == before != key("train_frozen")
+    with suppress(KeyboardInterrupt), unfinished(Path("models/a"), "finetune") as old:
         with pytest.raises(OSError, match="full"), written_aside(Path("models/a")):
             raise OSError("full")  # whoever writes the output leaves alone what is kept
         assert old.exists()
         raise KeyboardInterrupt
-    params, code = Path("params.yaml"), Path("src/transfer_learning/training.py")
+    params, code = Path("params.yaml"), Path("src/transfer_learning/epochs.py")
     if change == "setting":
         params.write_text(params.read_text().replace("learning_rate: 0.001\n", "learning_rate: 0.002\n"))
     elif change == "input":
@@ -143,8 +145,8 @@ def test_what_was_kept_is_never_taken_up_for_anything_else(
         code.write_text(code.read_text() + "\n")
     else:
         monkeypatch.setattr("os.cpu_count", lambda: 77)
-    assert checkpoint.key("finetune") != before
-    with checkpoint.unfinished(Path("models/a"), "finetune") as new:
+    assert key("finetune") != before
+    with unfinished(Path("models/a"), "finetune") as new:
         assert new != old
         assert not old.exists()
         assert list(new.iterdir()) == []
@@ -156,10 +158,14 @@ def test_what_another_stage_reads_or_is_set_to_is_no_reason_to_start_anew(
 ) -> None:
     clone = demo_clone.copy(tmp_path)
     monkeypatch.chdir(clone.folder)
-    before = checkpoint.key("train_frozen")
+    before = key("train_frozen")
     params = Path("params.yaml")
     params.write_text(params.read_text().replace("fine_tune_at: 4", "fine_tune_at: 5"))
-    assert checkpoint.key("train_frozen") == before
+    assert key("train_frozen") == before
+    bytecode = Path("data/features/__pycache__/module.pyc")  # a folder that is a dep, as those of code will be
+    bytecode.parent.mkdir()
+    bytecode.write_bytes(b"x")
+    assert key("train_frozen") == before
 
 
 def test_a_second_stage_in_the_same_folder_waits_for_the_first(demo_clone: Clone, tmp_path: Path) -> None:

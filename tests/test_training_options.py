@@ -11,7 +11,10 @@ import pytest
 from phases import fine_tuning, phase
 from sklearn.utils.class_weight import compute_class_weight
 
-from transfer_learning import backbone, backbones, classifier, optimization, sampling, training, unfreezing
+from transfer_learning import backbone, backbones, classifier, epochs, optimization, sampling, unfreezing
+from transfer_learning.head import HEAD
+from transfer_learning.history import metrics
+from transfer_learning.inputs import Examples, from_array, in_order
 from transfer_learning.training_schema import Phase
 
 GENERATOR = np.random.default_rng(0)
@@ -25,17 +28,19 @@ def trained(settings: Phase, kept: Path, *, last: int = 1, validation: np.ndarra
     model = classifier.head(4, classes=2, dropout=0.0, seed=0)
     options = {"learning_rate": settings.learning_rate, "epochs": settings.epochs, "photos": 12}
     optimizer = optimization.build(settings, model.trainable_variables, **options)
-    training.compile_model(model, optimizer, classes=2)
-    history = training.train(
-        model, training.from_array(INPUTS), LABELS,
-        training.in_order(training.from_array(validation), LABELS, classes=2),
-        phase=settings, classes=2, epochs=range(1, last + 1), views=2, seed=0, on_epoch=lambda _: None, kept=kept,
-    )  # fmt: skip
+    epochs.compile_model(model, optimizer, classes=2)
+    history = epochs.train(
+        model,
+        Examples(from_array(INPUTS), LABELS, in_order(from_array(validation), LABELS, classes=2), classes=2, views=2),
+        epochs.Session(0, lambda _: None, kept),
+        phase=settings,
+        epochs=range(1, last + 1),
+    )
     return model, history
 
 
 def kernel(model: keras.Model) -> np.ndarray:
-    return model.get_layer(classifier.HEAD).get_weights()[0][:, 0].astype(float)
+    return model.get_layer(HEAD).get_weights()[0][:, 0].astype(float)
 
 
 def gradient(weights: np.ndarray, inputs: np.ndarray, labels: np.ndarray = LABELS) -> np.ndarray:
@@ -166,13 +171,13 @@ def test_early_stopping_keeps_the_epoch_with_the_lowest_validation_loss(tmp_path
     assert history.to_dict("records") == whole.iloc[: best + 3].to_dict("records")  # two epochs more
     shorter, _ = trained(phase(**options), tmp_path / "shorter", last=best + 1, validation=overconfident)
     np.testing.assert_array_equal(kernel(model), kernel(shorter))
-    found = training.metrics(history, settings)
+    found = metrics(history, settings)
     assert found["best_epoch"] == best + 1
     assert found["val_loss"] == whole["val_loss"].min()
-    assert "best_epoch" not in training.metrics(whole, phase(**options))
+    assert "best_epoch" not in metrics(whole, phase(**options))
 
 
-def fine_tuned(kept: Path, epochs: int | None = None, **changes: Any) -> tuple[dict[str, Any], Any]:
+def fine_tuned(kept: Path, until: int | None = None, **changes: Any) -> tuple[dict[str, Any], Any]:
     """Fine-tune small_cnn on eight photos; weights by layer before and after each epoch, and the history."""
     keras.utils.set_random_seed(0)
     base = backbone.build("small_cnn", size=32)
@@ -183,17 +188,20 @@ def fine_tuned(kept: Path, epochs: int | None = None, **changes: Any) -> tuple[d
 
     def on_epoch(row: dict[str, float]) -> None:
         seen.append(backbone.get_weights(base.layers))
-        if epochs and row["epoch"] == epochs:
+        if until and row["epoch"] == until:
             raise KeyboardInterrupt
 
-    head = {classifier.HEAD: [np.full((128, 3), [-0.1, 0.1, 0.05], np.float32), np.zeros(3, np.float32)]}
+    head = {HEAD: [np.full((128, 3), [-0.1, 0.1, 0.05], np.float32), np.zeros(3, np.float32)]}
+    validation = in_order(from_array(photos[:, ::-1]), labels[::-1].copy(), classes=3)
     model, history = unfreezing.fine_tune(
-        base, head, training.from_array(photos), labels,
-        training.in_order(training.from_array(photos[:, ::-1]), labels[::-1].copy(), classes=3),
-        phase=fine_tuning(batch_size=4, **changes), boundary=None, boundaries=BOUNDARIES, classes=3, dropout=0.3,
-        first=1, views=2, seed=3, slices=1, on_epoch=on_epoch, kept=kept,
-    )  # fmt: skip
-    final = backbone.get_weights([*base.layers, model.get_layer(classifier.HEAD)])
+        unfreezing.Network(base, None, 0.3),
+        head,
+        Examples(from_array(photos), labels, validation, classes=3, views=2),
+        epochs.Session(3, on_epoch, kept),
+        phase=fine_tuning(batch_size=4, **changes),
+        first=1,
+    )
+    final = backbone.get_weights([*base.layers, model.get_layer(HEAD)])
     return {"seen": seen, "final": final}, history
 
 
@@ -241,7 +249,7 @@ def test_a_killed_training_with_every_option_goes_on_to_the_same_bytes(
     killed_after: int, whole: tuple[dict[str, Any], Any], tmp_path: Path
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        fine_tuned(tmp_path, epochs=killed_after, **EVERYTHING)
+        fine_tuned(tmp_path, until=killed_after, **EVERYTHING)
     again, rest = fine_tuned(tmp_path, **EVERYTHING)
     assert rest.to_csv() == whole[1].to_csv()
     assert len(rest) == 6  # of 8: the third epoch of the first step and the first of the second were the best

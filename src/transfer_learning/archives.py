@@ -19,7 +19,8 @@ from typing import IO
 from tqdm import tqdm
 
 from transfer_learning.errors import UserError
-from transfer_learning.photos import is_photo, part_of
+from transfer_learning.parts import part_of
+from transfer_learning.photos import is_photo
 
 # what zipfile, tarfile and the decompressors raise for files that are not in order, seen with mutated archives
 BROKEN = (

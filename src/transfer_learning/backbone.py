@@ -64,14 +64,6 @@ def preprocess(photos: keras.KerasTensor, name: str) -> keras.KerasTensor:
     return pixels / 127.5 - 1.0
 
 
-def preprocessing_layer(name: str) -> keras.layers.Layer:
-    """The same as `preprocess`, within rounding, as a layer `preprocess` that is saved with a model."""
-    if BACKBONES[name].imagenet_pixels:
-        scale, offset = (1 / (255 * IMAGENET_STD)).tolist(), (-IMAGENET_MEAN / IMAGENET_STD).tolist()
-        return keras.layers.Rescaling(scale, offset=offset, name="preprocess")
-    return keras.layers.Rescaling(1 / 127.5, offset=-1, name="preprocess")
-
-
 def load(base: keras.Model, path: Path) -> None:
     """Fill a backbone from the file of the fetch stage, or with random weights where it says so.
 
@@ -141,16 +133,3 @@ def freeze_below(base: keras.Model, fine_tune_at: int) -> None:
     base.trainable = True  # says nothing to layers when it was so before: TensorFlow drops what seems no change
     for index, layer in enumerate(base.layers):
         layer.trainable = index >= fine_tune_at
-
-
-def describe(base: keras.Model, fine_tune_at: int) -> list[tuple[str, int, int]]:
-    """List the layers: output shape such as `10 x 10 x 64`, parameters, and those that fine-tuning trains."""
-    freeze_below(base, fine_tune_at)
-    return [
-        (
-            " x ".join(str(side) for side in layer.output.shape[1:]),
-            layer.count_params(),
-            sum(weight.shape.num_elements() for weight in layer.trainable_weights),
-        )
-        for layer in base.layers
-    ]

@@ -10,12 +10,12 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from transfer_learning import contents, environment, gate, lockfiles, schema, settings
+from transfer_learning import contents, environment, gate, lockfiles, predictions, schema, settings
 from transfer_learning.errors import UserError
+from transfer_learning.history import HISTORIES
 
 PHASES = ("frozen", "finetune", "test")
 ACCURACY, LOSS = "test/accuracy", "test/loss"
-PREDICTIONS = "reports/test/predictions.csv"
 FILES = ("params.yaml", "dvc.yaml", "dvc.lock", "reports")  # of a state, all of them in git
 FINE, REGRESSION = "fine", "regression"
 # verdicts of what cannot be compared
@@ -104,7 +104,7 @@ def read(folder: Path, label: str) -> State:
     Raises:
         UserError: files are missing or unreadable; says which and what to do.
     """
-    for path in ("params.yaml", "dvc.lock", PREDICTIONS, *contents.HISTORIES.values()):
+    for path in ("params.yaml", "dvc.lock", predictions.PATH.as_posix(), *HISTORIES.values()):
         if not (folder / path).exists():
             raise UserError(
                 f"{label} has no {path}: it has no results yet, or another layout; choose a later revision, or run "
@@ -122,12 +122,12 @@ def read(folder: Path, label: str) -> State:
             f"dvc.lock of {label} cannot be read: `git checkout` or `dvc repro` brings a whole one"
         ) from None
     facts = environment.read(folder / environment.FILE)
-    predictions = (folder / PREDICTIONS).read_text()
+    text = (folder / predictions.PATH).read_text()
     try:
-        gate.read(predictions)
+        predictions.read(text)
     except UserError as error:
         raise UserError(f"{label}: {error}, or choose a later revision") from None
-    return State(label, folder, metrics, settings.flat(folder), lock, facts, predictions)
+    return State(label, folder, metrics, settings.flat(folder), lock, facts, text)
 
 
 def _numbers(path: Path, label: str) -> dict[str, float]:
@@ -227,8 +227,8 @@ def _strangers(state: State) -> list[str]:
     """What in a state is not of its settings and dvc.lock, or contradicts itself."""
     if not contents.fits_lock(state.folder):
         return [f"the results of {state.label} are not those of its params.yaml and dvc.lock: `dvc repro`, then commit"]
-    rows = gate.read(state.predictions).values()
-    right = sum(row["label"] == row["predicted"] for row in rows) / len(rows)
+    rows = predictions.read(state.predictions).values()
+    right = sum(map(predictions.right, rows)) / len(rows)
     said = state.metrics.get(ACCURACY)
     if said is not None and abs(said - right) > 1e-6:
         return [f"{state.label} has a {ACCURACY} of {said:.4f}, but {right:.4f} by its predictions: `dvc repro`"]

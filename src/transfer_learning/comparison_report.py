@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import confusion_matrix
 
-from transfer_learning import contents, figures, files, gate, photos, result_figures
+from transfer_learning import figures, files, gate, history, photos, predictions, result_figures
 from transfer_learning.comparison import FINE, REGRESSION, Comparison, Metric
 from transfer_learning.lockfiles import Difference
 
@@ -143,15 +143,15 @@ def _draw_curves(path: Path, found: Comparison) -> None:
     """Both histories over each other, the base dashed."""
     with figures.drawing(path, nrows=2, figsize=(8, 7.5), sharex=True) as (figure, axes):
         for state, style in ((found.base, "--"), (found.new, "-")):
-            history = pd.concat([pd.read_csv(state.folder / name) for name in contents.HISTORIES.values()])
-            history = history[history["epoch"] > 0]
+            rows = [row for stage in history.HISTORIES for row in history.read(stage, state.folder)]
+            trained = pd.DataFrame([row for row in rows if row["epoch"] > 0])
             for axis, name in zip(axes, ("accuracy", "loss"), strict=True):
                 for column, colour, part in (
                     (name, figures.TRAIN, "training"),
                     (f"val_{name}", figures.VALIDATION, "validation"),
                 ):
                     label = f"{part}, {state.label}"
-                    axis.plot(history["epoch"], history[column], style, color=colour, label=label, lw=1.6)
+                    axis.plot(trained["epoch"], trained[column], style, color=colour, label=label, lw=1.6)
         for axis, title in zip(axes, ("Accuracy", "Cross-entropy"), strict=True):
             axis.set_title(title)
         axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
@@ -162,7 +162,7 @@ def _draw_curves(path: Path, found: Comparison) -> None:
 
 def _draw_confusions(path: Path, found: Comparison) -> None:
     """Both confusion matrices side by side, on one scale."""
-    tables = [list(gate.read(state.predictions).values()) for state in (found.base, found.new)]
+    tables = [list(predictions.read(state.predictions).values()) for state in (found.base, found.new)]
     classes = sorted({row["label"] for row in tables[0]})
     counts = [
         confusion_matrix([row["label"] for row in rows], [row["predicted"] for row in rows], labels=classes)
@@ -191,7 +191,7 @@ def _draw_flips(path: Path, found: Comparison, raw: Path) -> None:
     if chosen:
         paths = [folder / flip.path for flip, _ in chosen]
         pixels = np.stack([photos.load(path, size=THUMBNAIL, bound=photos.ANY) for path in paths])
-        classes = sorted({row["label"] for row in gate.read(found.new.predictions).values()})
+        classes = sorted({row["label"] for row in predictions.read(found.new.predictions).values()})
         names = dict(zip(classes, figures.shown(classes), strict=True))
         titles = [f"{names[flip.label]}, {kind}\n{flip.base:.2f} to {flip.new:.2f}" for flip, kind in chosen]
         colours = [figures.WRONG if kind == "lost" else figures.RIGHT for _, kind in chosen]

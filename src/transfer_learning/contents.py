@@ -6,13 +6,13 @@ written years later from a pulled experiment are equal.
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from transfer_learning import caveats, files, settings
+from transfer_learning import caveats, files, history, settings
+from transfer_learning.history import HISTORIES
 
 CURVES = {
     "loss": "loss/train",
@@ -21,9 +21,8 @@ CURVES = {
     "val_accuracy": "accuracy/val",
 }
 PHASE = "phase/fine_tuning"  # 0 and 1: marks the boundary between the phases in the charts
-HISTORIES = {"train_frozen": "reports/frozen/history.csv", "finetune": "reports/finetune/history.csv"}
 FROZEN, TUNED = Path("models/frozen.weights.h5"), Path("models/finetuned.weights.h5")
-MODEL, SPLIT = Path("models/model.keras"), Path("data/split.csv")
+MODEL = Path("models/model.keras")
 FROZEN_FIGURE = "reports/frozen/learning_curves.png"
 
 Point = tuple[str, float, int]  # metric, value, step
@@ -78,12 +77,12 @@ def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str
         if path == FROZEN or (stage == "finetune" and upto != "train_frozen"):
             here = folder / path
             tags[tag] = files.digest(here, "md5") if here.exists() else outputs.get(path.as_posix(), "")
-    frozen = _history(folder / HISTORIES["train_frozen"])
+    frozen = history.read("train_frozen", folder)
     found.points = points(frozen, fine_tuning=False)
     if stage == "finetune":
         params["fine_tuning_starts_at_epoch"] = str(int(frozen[-1]["epoch"]) + 1)
         if upto != "train_frozen":
-            found.points += points(_history(folder / HISTORIES["finetune"]), fine_tuning=True)
+            found.points += points(history.read("finetune", folder), fine_tuning=True)
     if upto == "evaluate":
         found.whole = True
         _add_results(found)
@@ -109,11 +108,6 @@ def _add_results(found: Contents) -> None:
     for entry in settings.read_yaml(found.folder / "dvc.yaml")["stages"]["evaluate"]["plots"]:
         path = Path(next(iter(entry)) if isinstance(entry, dict) else entry)
         found.files[path.as_posix()] = f"figures/{path.parent.name}" if path.suffix == ".png" else "predictions"
-
-
-def _history(path: Path) -> list[dict[str, float]]:
-    with open(path, newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
 
 
 def locked(folder: Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ def heatmaps(model: keras.Model, photos: np.ndarray, classes: np.ndarray) -> np.
     gradients. Each map is divided by its maximum; one without any positive evidence is 0 everywhere.
 
     Args:
-        model: as classifier.whole builds it: layers `pool` and `head` behind the backbone. With one logit, class 1 has
+        model: as whole_model.whole builds it: layers `pool` and `head` behind the backbone. With one logit, class 1 has
             that logit and class 0 its negative.
         photos: (n, size, size, 3) in [0, 255].
         classes: (n,) class index per photo.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -32,6 +32,9 @@ STYLE: Any = {
     "axes.titlelocation": "left",
 }
 LONGEST = 22  # letters of a class name in a figure
+
+Pixels = Callable[[np.ndarray], np.ndarray]
+"""Indices (k,) of photos to the photos themselves, (k, size, size, 3) uint8: a figure loads those that it shows."""
 
 
 @contextmanager

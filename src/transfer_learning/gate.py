@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binom, binomtest, bootstrap, permutation_test
 
 from transfer_learning.errors import UserError
+from transfer_learning.predictions import OF_LABEL, probability, read, right
 from transfer_learning.schema import Gate
 
-COLUMNS = ("path", "sha256", "label", "probability", "predicted")  # of reports/test/predictions.csv
-OF_LABEL = "label_probability"  # a further one where there are more than two classes
 RESAMPLES = 9999
 ROUNDING = 5e-7  # of a probability in predictions.csv
 
@@ -131,7 +128,7 @@ def losses(base: str, new: str) -> tuple[np.ndarray, np.ndarray]:
     second = max(row["label"] for row in after.values())  # of two classes the one that the probability is of
     found = []
     for rows in (before, after):
-        chosen = np.array([_probability(rows[key]) for key in after]).clip(ROUNDING, 1 - ROUNDING)
+        chosen = np.array([probability(rows[key]) for key in after]).clip(ROUNDING, 1 - ROUNDING)
         its_own = np.array([OF_LABEL in after[key] or after[key]["label"] == second for key in after])
         found.append(-np.log(np.where(its_own, chosen, 1 - chosen)))
     return found[0], found[1]
@@ -164,48 +161,18 @@ def pair(base: str, new: str) -> Paired:
     if relabelled:
         raise OtherPhotosError(f"{len(relabelled)} test photos have another label now, such as {relabelled[0]}")
     flips = {
-        key: Flip(row["path"], row["label"], _probability(before[key]), _probability(row), sha256=key)
+        key: Flip(row["path"], row["label"], probability(before[key]), probability(row), sha256=key)
         for key, row in after.items()
     }
-    right = {key: (_right(before[key]), _right(after[key])) for key in after}
+    was_and_is = {key: (right(before[key]), right(row)) for key, row in after.items()}
     return Paired(
         photos=len(after),
-        base_right=sum(was for was, _ in right.values()),
-        lost=tuple(flips[key] for key, (was, now) in right.items() if was and not now),
-        gained=tuple(flips[key] for key, (was, now) in right.items() if now and not was),
+        base_right=sum(was for was, _ in was_and_is.values()),
+        lost=tuple(flips[key] for key, (was, now) in was_and_is.items() if was and not now),
+        gained=tuple(flips[key] for key, (was, now) in was_and_is.items() if now and not was),
     )
 
 
 def _some(names: set[str]) -> str:
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return (", ".join(sorted(names)[:5]) or "none") + more
-
-
-def _probability(row: dict[str, str]) -> float:
-    return float(row.get(OF_LABEL, row["probability"]))
-
-
-def _right(row: dict[str, str]) -> bool:
-    return row["label"] == row["predicted"]
-
-
-def read(text: str) -> dict[str, dict[str, str]]:
-    """Rows of a predictions.csv by the sha256 of the photo.
-
-    Raises:
-        UserError: it has other columns, or no rows.
-    """
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [column for column in COLUMNS if column not in (reader.fieldnames or [])]
-    if missing:
-        raise UserError(f"predictions.csv has no column {missing[0]}: an older version wrote it, evaluate again")
-    rows = {row["sha256"]: row for row in reader}
-    if not rows:
-        raise UserError("predictions.csv has no photos: evaluate again")
-    for row in rows.values():
-        try:
-            _probability(row)
-        except (TypeError, ValueError):
-            said = row.get(OF_LABEL, row["probability"])
-            raise UserError(f"predictions.csv has a probability of {said!r}: evaluate again") from None
-    return rows

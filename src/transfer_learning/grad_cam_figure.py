@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from transfer_learning import explanations, figures
+from transfer_learning.predictions import Predictions
 
 if TYPE_CHECKING:
     import keras
@@ -18,32 +18,23 @@ ROWS = {"surest mistakes": 2, "surest right": 1, "least sure right": 1}  # of ea
 LONGEST = 16  # letters of a class name in a title
 
 
-def draw(
-    path: Path,
-    model: keras.Model,
-    photos: np.ndarray,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    predicted: np.ndarray,
-    classes: Sequence[str],
-) -> None:
+def draw(path: Path, model: keras.Model, found: Predictions, pixels: figures.Pixels) -> None:
     """Draw photos beside their Grad-CAM overlay for the predicted class: mistakes first, then right ones.
 
     Args:
         model: the whole model.
-        photos: (n, size, size, 3) uint8.
-        labels, predicted: (n,) class indices.
-        probabilities: (n, classes).
     """
-    confidence = probabilities[np.arange(len(predicted)), predicted]
+    confidence = found.confidence
     rows = [
         (group, chosen[start : start + PAIRS])
-        for group, chosen in choose(labels, confidence, predicted).items()
+        for group, chosen in choose(found.labels, confidence, found.predicted).items()
         for start in range(0, len(chosen), PAIRS)
     ]
     every = np.concatenate([chosen for _, chosen in rows])
-    maps = dict(zip(every, explanations.heatmaps(model, photos[every], predicted[every]), strict=True))
-    names = figures.shown(classes, longest=LONGEST)
+    photos = pixels(every)
+    maps = explanations.heatmaps(model, photos, found.predicted[every])
+    place = {index: number for number, index in enumerate(every)}
+    names = figures.shown(found.classes, longest=LONGEST)
     size = {"nrows": len(rows), "ncols": 2 * PAIRS, "figsize": (1.3 * 2 * PAIRS, 1.7 * len(rows) + 0.5)}
     with figures.drawing(path, squeeze=False, **size) as (figure, axes):
         for axis in axes.flat:
@@ -53,11 +44,11 @@ def draw(
         for (group, chosen), row in zip(rows, axes, strict=True):
             row[0].set_ylabel(group, fontsize=8.5)
             for i, left, right in zip(chosen, row[::2], row[1::2], strict=False):
-                left.imshow(photos[i])
-                right.imshow(explanations.overlay(photos[i], maps[i]))
-                name = names[predicted[i]]
-                wrong = predicted[i] != labels[i]
-                title = f"{name} {confidence[i]:.0%}" + (f",\nis {names[labels[i]]}" if wrong else "")
+                photo = photos[place[i]]
+                left.imshow(photo)
+                right.imshow(explanations.overlay(photo, maps[place[i]]))
+                name, wrong = names[found.predicted[i]], found.wrong[i]
+                title = f"{name} {confidence[i]:.0%}" + (f",\nis {names[found.labels[i]]}" if wrong else "")
                 colour = figures.WRONG if wrong else figures.RIGHT
                 left.set_title(title, fontsize=8.5, color=colour, loc="center")
                 right.set_title(f"evidence for\n{name}", fontsize=8.5, loc="center")

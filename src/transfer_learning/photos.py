@@ -21,8 +21,6 @@ from transfer_learning import files
 from transfer_learning.errors import UserError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
-PARTS = ("train", "validation", "test")
-PART_NAMES = {"training": "train", "valid": "validation", "val": "validation", "testing": "test"}  # other names of them
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 IN_PLACE = "in_place.json"  # in data/raw, when the photos are read in a folder elsewhere: that folder, and their sha256
 ORIENTATION = 0x0112  # the EXIF tag, and what each value asks for
@@ -58,12 +56,6 @@ def is_photo(path: str) -> bool:
 def is_hidden(name: str) -> bool:
     """Whether what lies in a file or folder of this name is left out: hidden, or the __MACOSX folder of archives."""
     return name.startswith(".") or name == "__MACOSX"
-
-
-def part_of(folder: str) -> str | None:
-    """The part of the photos that a folder's name stands for, in whatever case; None for any other name."""
-    name = PART_NAMES.get(folder.lower(), folder.lower())
-    return name if name in PARTS else None
 
 
 def list_photos(folder: Path) -> list[str]:

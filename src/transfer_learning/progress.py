@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from transfer_learning import checkpoint, optimization
-
-Row = checkpoint.Row
+from transfer_learning import optimization
+from transfer_learning.files import written_aside
+from transfer_learning.history import Row
 
 
 class Progress:
@@ -29,7 +32,7 @@ class Progress:
         self._variables = [*model.variables, *model.optimizer.variables]
         self._best = _values(model.weights) if patience else []  # weights of the lowest validation loss
         self.rows: list[Row] = []
-        found = checkpoint.load(kept)
+        found = load(kept)
         if found is None:
             return
         arrays, self.rows = found
@@ -45,7 +48,7 @@ class Progress:
             own = optimization.put_average(self.model)
             self._best = _values(self.model.weights)
             optimization.assign(self.model.trainable_variables, own)
-        checkpoint.save(self.kept, [*_values(self._variables), *self._best], self.rows)
+        save(self.kept, [*_values(self._variables), *self._best], self.rows)
 
     @property
     def stopped(self) -> bool:
@@ -69,3 +72,21 @@ class Progress:
 
 def _values(variables: list[keras.Variable]) -> list[np.ndarray]:
     return [keras.ops.convert_to_numpy(variable) for variable in variables]
+
+
+def save(folder: Path, arrays: list[np.ndarray], rows: list[Row]) -> None:
+    """Write the state after an epoch: the variables of model and optimizer, and the history so far."""
+    named: dict[str, Any] = {f"{number:05d}": array for number, array in enumerate(arrays)}
+    with written_aside(folder / "epoch.npz") as aside, open(aside, "wb") as file:
+        np.savez(file, rows=json.dumps(rows), **named)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load(folder: Path) -> tuple[list[np.ndarray], list[Row]] | None:
+    """Read what `save` wrote last; None where it has written nothing."""
+    path = folder / "epoch.npz"
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        return [file[name] for name in sorted(file.files) if name != "rows"], json.loads(str(file["rows"]))

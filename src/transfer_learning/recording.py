@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from transfer_learning import revisions
-from transfer_learning.contents import MODEL, SPLIT, Contents, Point
+from transfer_learning.contents import MODEL, Contents, Point
+from transfer_learning.parts import SPLIT, split_rows
 from transfer_learning.store import VIEW_TAG, Store, is_local, one_at_a_time, uri
 from transfer_learning.workspace import main_workspace
 
@@ -165,7 +166,7 @@ class Recorder(Store):
         if not (contents.folder / SPLIT).exists():
             return []
         there = {tag.value for one in run.inputs.dataset_inputs for tag in one.tags} if run.inputs else set()
-        table = pd.read_csv(contents.folder / SPLIT, dtype=str, keep_default_na=False)
+        table = pd.DataFrame(split_rows(contents.folder / SPLIT))
         named = (contents.params.get(f"data.{key}") for key in ("url", "archive", "path"))
         source = next(filter(None, named), "drawn by the program")
         test: list[str] = []

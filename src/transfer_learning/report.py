@@ -13,7 +13,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from transfer_learning import caveats, contents, evaluation, provenance, settings
+from transfer_learning import caveats, contents, evaluation, predictions, provenance, settings
+from transfer_learning.history import HISTORIES
+from transfer_learning.parts import PARTS, split_rows
 
 TEMPLATES = Path(__file__).parent / "templates"
 LARGE = 200_000  # bytes: a PNG above this shows photos, and takes a fifth as JPEG
@@ -21,9 +23,7 @@ QUALITY = 88  # of that JPEG, 1 to 95
 MISTAKES = 20  # rows of the table
 NAMED = 12  # classes named at the top
 PHASES = {"train_frozen": "Frozen backbone", "finetune": "Fine-tuning"}
-PARTS = ("train", "validation", "test")
 METRICS, PER_CLASS = "reports/test/metrics.json", "reports/test/per_class.csv"
-PREDICTIONS = "reports/test/predictions.csv"
 
 FIGURES = {  # section, caption, and what a reader who cannot see it should know; others go to the end
     "reports/finetune/learning_curves.png": (
@@ -81,7 +81,8 @@ def render(found: contents.Contents, source: provenance.Commit, split: Path | No
         lstrip_blocks=True,
     )  # fmt: skip
     folder = found.folder
-    rows = _table(folder / PREDICTIONS)
+    text = (folder / predictions.PATH).read_text(encoding="utf-8")
+    rows = predictions.rows(text)
     classes = sorted({row["label"] for row in rows})  # every class has test photos
     facts, versions = provenance.machine(folder)
     return templates.get_template("report.html.j2").render(
@@ -93,14 +94,14 @@ def render(found: contents.Contents, source: provenance.Commit, split: Path | No
         results=results(folder, float(found.params["evaluate.confidence"])),
         confidence=float(found.params["evaluate.confidence"]),
         metrics=json.loads((folder / METRICS).read_text()),
-        caveats=caveats.caveats((folder / PREDICTIONS).read_text()),
+        caveats=caveats.caveats(text),
         photos=count_photos(split) if split else {},
         parts=PARTS,
         figures=figures(folder),
-        history=[(title, *_grid(folder / contents.HISTORIES[phase])) for phase, title in PHASES.items()],
+        history=[(title, *_grid(folder / HISTORIES[phase])) for phase, title in PHASES.items()],
         per_class=_grid(folder / PER_CLASS) if (folder / PER_CLASS).exists() else (),
-        wrong=sum(row["label"] != row["predicted"] for row in rows),
-        mistakes=mistakes(rows, classes)[:MISTAKES],
+        wrong=sum(not predictions.right(row) for row in rows),
+        mistakes=predictions.mistakes(rows, classes)[:MISTAKES],
         sections=by_section(settings.flat(folder)),
         baseline=found.baseline,
         source=source,
@@ -135,24 +136,8 @@ def results(folder: Path, confidence: float) -> list[dict[str, Any]]:
 
 def count_photos(split: Path) -> dict[str, dict[str, int]]:
     """Number of photos by class and part, from a split.csv."""
-    with open(split, newline="", encoding="utf-8") as file:
-        counts = Counter((row["label"], row["part"]) for row in csv.DictReader(file))
+    counts = Counter((row["label"], row["part"]) for row in split_rows(split))
     return {label: {part: counts[label, part] for part in PARTS} for label in sorted({label for label, _ in counts})}
-
-
-def mistakes(rows: list[dict[str, str]], classes: list[str]) -> list[dict[str, Any]]:
-    """Wrongly predicted photos, the surest first, with the probability of the predicted class as `confidence`.
-
-    Args:
-        rows: of predictions.csv. Of two classes `probability` is that of the second, of more that of the predicted.
-    """
-    wrong: list[dict[str, Any]] = []
-    for row in rows:
-        if row["label"] != row["predicted"]:
-            probability = float(row["probability"])
-            first = len(classes) == 2 and row["predicted"] == classes[0]
-            wrong.append({**row, "confidence": 1 - probability if first else probability})
-    return sorted(wrong, key=lambda row: (-row["confidence"], row["path"]))
 
 
 def by_section(values: dict[str, Any]) -> dict[str, list[tuple[str, Any]]]:

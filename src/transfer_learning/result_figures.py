@@ -12,7 +12,8 @@ from matplotlib.ticker import PercentFormatter
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
 from transfer_learning.evaluation import calibration_bins, calibration_error, judged
-from transfer_learning.figures import GREY, RIGHT, TRAIN, VALIDATION, WRONG, drawing, photo_grid, shown
+from transfer_learning.figures import GREY, RIGHT, TRAIN, VALIDATION, WRONG, Pixels, drawing, photo_grid, shown
+from transfer_learning.predictions import Predictions
 
 MOST_CELLS = 12  # classes of a confusion matrix; of more only the most frequent confusions are shown
 LISTED = 20  # confusions
@@ -21,11 +22,12 @@ ROWS = 30  # classes in the chart of all of them
 BIG = 5  # classes whose cells have room for a share beside the count
 
 
-def confusion(path: Path, labels: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> None:
-    """Counts of true against predicted class; labels and predicted are (n,) indices into `classes`."""
-    counts = confusion_matrix(labels, predicted, labels=range(len(classes)))
+def confusion(path: Path, found: Predictions) -> None:
+    """Counts of true against predicted class."""
+    classes, labels = found.classes, found.labels
+    counts = confusion_matrix(labels, found.predicted, labels=range(len(classes)))
     if len(classes) > MOST_CELLS:
-        wrong = int((labels != predicted).sum())
+        wrong = int(found.wrong.sum())
         rows = min(LISTED, int(np.count_nonzero(counts - np.diag(np.diag(counts)))))
         with drawing(path, figsize=(8, 1.6 + 0.3 * max(rows, 3))) as (_, axis):
             draw_top_confusions(axis, counts, classes)
@@ -99,13 +101,9 @@ def per_class(path: Path, table: pd.DataFrame) -> None:
         figure.legend(loc="outside lower right", ncols=2, frameon=False)
 
 
-def roc(path: Path, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> None:
-    """ROC curve of the second of two classes; of more the mean of each against the rest, and the lowest ones.
-
-    Args:
-        labels: (n,) indices.
-        probabilities: (n, classes).
-    """
+def roc(path: Path, found: Predictions) -> None:
+    """ROC curve of the second of two classes; of more the mean of each against the rest, and the lowest ones."""
+    labels, probabilities, classes = found.labels, found.probabilities, found.classes
     grid = np.linspace(0, 1, 201)
     names = shown(classes)
     curves = {}
@@ -130,14 +128,12 @@ def roc(path: Path, labels: np.ndarray, probabilities: np.ndarray, classes: Sequ
         axis.set(xlabel="false positive rate", ylabel=positive)
 
 
-def reliability(
-    path: Path, labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], *, bins: int
-) -> None:
+def reliability(path: Path, found: Predictions, *, bins: int) -> None:
     """Share that came true against what the model said, with the number of photos per bin; as `judged` has them."""
-    true, said = judged(labels, probabilities)
-    error, name = calibration_error(true, said, bins=bins), shown(classes)[1]
+    true, said = judged(found.labels, found.probabilities)
+    error, name = calibration_error(true, said, bins=bins), shown(found.classes)[1]
     share, axis_name = f"share of {name}", f"predicted probability of {name}"
-    if len(classes) > 2:
+    if len(found.classes) > 2:
         share, axis_name = "share predicted right", "probability of the predicted class"
     means, shares, _ = zip(*calibration_bins(true, said, bins=bins), strict=True)
     with drawing(path, figsize=(5.2, 5.6), nrows=2, sharex=True, height_ratios=[3, 1]) as (_, (upper, lower)):
@@ -149,28 +145,14 @@ def reliability(
         lower.set(xlim=(-0.03, 1.03), yscale="log", ylabel="photos", xlabel=axis_name)
 
 
-def predictions(
-    path: Path,
-    photos: np.ndarray,
-    labels: np.ndarray,
-    probabilities: np.ndarray,
-    predicted: np.ndarray,
-    classes: Sequence[str],
-) -> None:
-    """Twelve test photos with predicted and true class: the most confident mistakes first, then the least sure.
-
-    Args:
-        photos: (n, size, size, 3) uint8.
-        labels, predicted: (n,).
-        probabilities: (n, classes).
-    """
-    confidence = probabilities[np.arange(len(labels)), predicted]
-    wrong = predicted != labels
+def predictions(path: Path, found: Predictions, pixels: Pixels) -> None:
+    """Twelve test photos with predicted and true class: the most confident mistakes first, then the least sure."""
+    confidence, wrong, names = found.confidence, found.wrong, shown(found.classes)
     order = np.lexsort((np.where(wrong, -confidence, confidence), ~wrong))[:12]
-    names = shown(classes)
     titles = [
-        f"{names[predicted[i]]} {confidence[i]:.0%}" + (f", is {names[labels[i]]}" if wrong[i] else "") for i in order
+        f"{names[found.predicted[i]]} {confidence[i]:.0%}" + (f", is {names[found.labels[i]]}" if wrong[i] else "")
+        for i in order
     ]
-    heading = f"{int(wrong.sum())} of {len(labels)} test photos are wrong: the surest mistakes first (red)"
+    heading = f"{int(wrong.sum())} of {len(wrong)} test photos are wrong: the surest mistakes first (red)"
     colours = [WRONG if wrong[i] else RIGHT for i in order]
-    photo_grid(path, photos[order], titles, columns=4, heading=heading, colours=colours)
+    photo_grid(path, pixels(order), titles, columns=4, heading=heading, colours=colours)

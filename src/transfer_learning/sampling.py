@@ -11,7 +11,7 @@ import numpy as np
 
 from transfer_learning.training_schema import Phase
 
-Examples = Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
+MakeBatch = Callable[[int, np.ndarray, np.ndarray], tuple[np.ndarray, ...]]
 """(step from 1, inputs (n, ...), labels (n,)) to what `fit` takes: inputs, targets and, for some, sample weights."""
 
 
@@ -22,7 +22,7 @@ def targets_of(labels: np.ndarray, *, classes: int) -> np.ndarray:
     return np.asarray(labels[:, None] == np.arange(classes), np.float32)
 
 
-def plain(classes: int) -> Examples:
+def plain(classes: int) -> MakeBatch:
     """Inputs as they are with their targets."""
     return lambda step, inputs, labels: (inputs, targets_of(labels, classes=classes))
 
@@ -52,7 +52,7 @@ def class_weights(labels: np.ndarray) -> np.ndarray:
     return (len(labels) / (len(counts) * counts)).astype(np.float32)
 
 
-def examples(phase: Phase, labels: np.ndarray, *, classes: int, seed: int, epoch: int) -> Examples:
+def examples(phase: Phase, labels: np.ndarray, *, classes: int, seed: int, epoch: int) -> MakeBatch:
     """What an epoch of a phase trains on: weighted by class, mixed and smoothed as its settings say.
 
     Mixup (Zhang et al. 2018) takes a share from Beta(alpha, alpha) for each batch and mixes it with itself in another

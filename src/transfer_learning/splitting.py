@@ -12,7 +12,8 @@ import pandas as pd
 
 from transfer_learning import photos
 from transfer_learning.errors import UserError
-from transfer_learning.photos import PARTS, SUFFIXES, part_of
+from transfer_learning.parts import PARTS, part_of
+from transfer_learning.photos import SUFFIXES
 
 MOST_CLASSES = 1000
 FEW_CLASSES = 12  # are counted one by one in a line

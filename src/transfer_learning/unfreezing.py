@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import keras
-import numpy as np
 import pandas as pd
-import tensorflow as tf
 
-from transfer_learning import backbone, classifier, optimization, training
-from transfer_learning.progress import Row
+from transfer_learning import backbone, classifier, epochs, optimization
+from transfer_learning.backbones import BACKBONES
+from transfer_learning.epochs import Session
+from transfer_learning.head import HEAD
+from transfer_learning.history import COLUMNS
+from transfer_learning.inputs import Examples
+from transfer_learning.runtime import slices
 from transfer_learning.training_schema import Finetune, Step
 from transfer_learning.weights import Weights
 
 
+@dataclass(frozen=True)
+class Network:
+    """What fine-tuning trains the top of.
+
+    Attributes:
+        base: the backbone, filled; its weights are trained.
+        boundary: layer whose activations are the inputs; None where these are photos.
+        dropout: rate before the head, in [0, 1).
+    """
+
+    base: keras.Model
+    boundary: str | None
+    dropout: float
+
+
 def fine_tune(
-    base: keras.Model,
-    head: Weights,
-    batch: training.Batch,
-    labels: np.ndarray,
-    validation: tf.data.Dataset,
-    *,
-    phase: Finetune,
-    boundary: str | None,
-    boundaries: dict[str, int],
-    classes: int,
-    dropout: float,
-    first: int,
-    views: int,
-    seed: int,
-    slices: int,
-    on_epoch: Callable[[Row], None],
-    kept: Path,
+    network: Network, head: Weights, examples: Examples, session: Session, *, phase: Finetune, first: int
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train the top of the backbone and the head, step by step of the phase's plan (gradual unfreezing, Howard and
     Ruder 2018).
@@ -42,69 +43,56 @@ def fine_tune(
     With early stopping it ends with the best weights of all steps so far.
 
     Args:
-        base: filled; its weights are trained.
         head: weights to begin with.
-        boundary: layer whose activations `batch` gives; None where it gives photos.
-        boundaries: ends of the backbone's stages, by index of the layer.
+        examples: whose inputs are what the network's boundary says.
         first: number of the first epoch.
-        kept: see `training.train`, which explains the others too.
 
     Returns:
         What was trained last, as `classifier.trainable_top` builds it, and the history of all steps.
     """
-    history = pd.DataFrame(columns=training.COLUMNS)
+    history = pd.DataFrame(columns=COLUMNS)
     model = None
     for number, step in enumerate(phase.plan, start=1):
         if model is not None:
-            head = backbone.get_weights([model.get_layer(classifier.HEAD)])
-        model = _compiled(base, head, step, phase, boundary, boundaries, len(labels), classes, dropout, seed, slices)
+            head = classifier.head_weights(model)
+        model = _compiled(network, head, step, examples, seed=session.seed, phase=phase)
         start = first + len(history)
-        rows = training.train(
+        rows = epochs.train(
             model,
-            batch,
-            labels,
-            validation,
+            examples,
+            replace(session, kept=session.kept / f"step-{number}") if phase.steps else session,
             phase=phase,
-            classes=classes,
             epochs=range(start, start + step.epochs),
-            views=views,
-            seed=seed,
-            on_epoch=on_epoch,
-            kept=kept / f"step-{number}" if phase.steps else kept,
-            first_view=len(history),
-            to_beat=history["val_loss"].min() if len(history) else np.inf,
+            before=history if len(history) else None,
         )
         history = pd.concat([history, rows], ignore_index=True) if len(history) else rows
     return model, history
 
 
 def _compiled(
-    base: keras.Model,
-    head: Weights,
-    step: Step,
-    phase: Finetune,
-    boundary: str | None,
-    boundaries: dict[str, int],
-    photos: int,
-    classes: int,
-    dropout: float,
-    seed: int,
-    slices: int,
+    network: Network, head: Weights, step: Step, examples: Examples, *, seed: int, phase: Finetune
 ) -> keras.Model:
     """What a step trains, with its optimizer."""
+    base = network.base
     model = classifier.trainable_top(
-        base, boundary, fine_tune_at=step.fine_tune_at, classes=classes, dropout=dropout, seed=seed, slices=slices
+        base,
+        network.boundary,
+        fine_tune_at=step.fine_tune_at,
+        classes=examples.classes,
+        dropout=network.dropout,
+        seed=seed,
+        slices=slices(),
     )
-    backbone.set_weights([model.get_layer(classifier.HEAD)], head)
+    backbone.set_weights([model.get_layer(HEAD)], head)
     optimizer = optimization.build(
         phase,
         model.trainable_variables,
         learning_rate=step.learning_rate,
         epochs=step.epochs,
-        photos=photos,
-        factors=factors(base, model, boundaries, phase.layer_decay),
+        photos=len(examples.labels),
+        factors=factors(base, model, BACKBONES[base.backbone].boundaries, phase.layer_decay),
     )
-    training.compile_model(model, optimizer, classes=classes)
+    epochs.compile_model(model, optimizer, classes=examples.classes)
     trainable = sum(weight.shape.num_elements() for weight in model.trainable_weights)
     print(f"fine-tuning from layer {step.fine_tune_at} of {len(base.layers)}: {trainable:,} trainable parameters")
     return model

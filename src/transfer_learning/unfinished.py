@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from transfer_learning import environment, settings
 from transfer_learning.errors import UserError
-from transfer_learning.files import digest, remove, written_aside
-
-Row = dict[str, float]
+from transfer_learning.files import digest, remove
 
 
 @contextmanager
@@ -50,25 +44,12 @@ def key(stage: str) -> str:
     facts = environment.facts(threads=int(values["runtime.threads"]))
     sha = hashlib.sha256(json.dumps([params, facts], sort_keys=True).encode())
     for path in map(Path, declared["deps"]):
-        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        files = sorted(file for file in path.rglob("*") if _counts(file)) if path.is_dir() else [path]
         for file in files:
             sha.update(f"{digest(file, 'sha256')}  {file.as_posix()}\n".encode())
     return sha.hexdigest()[:16]
 
 
-def save(folder: Path, arrays: list[np.ndarray], rows: list[Row]) -> None:
-    """Write the state after an epoch: the variables of model and optimizer, and the history so far."""
-    named: dict[str, Any] = {f"{number:05d}": array for number, array in enumerate(arrays)}
-    with written_aside(folder / "epoch.npz") as aside, open(aside, "wb") as file:
-        np.savez(file, rows=json.dumps(rows), **named)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def load(folder: Path) -> tuple[list[np.ndarray], list[Row]] | None:
-    """Read what `save` wrote last; None where it has written nothing."""
-    path = folder / "epoch.npz"
-    if not path.exists():
-        return None
-    with np.load(path, allow_pickle=False) as file:
-        return [file[name] for name in sorted(file.files) if name != "rows"], json.loads(str(file["rows"]))
+def _counts(path: Path) -> bool:
+    """Whether a path below a dep is a file that says what it holds: Python's bytecode comes and goes by itself."""
+    return path.is_file() and "__pycache__" not in path.parts

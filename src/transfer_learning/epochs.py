@@ -1,0 +1,167 @@
+"""Training: Keras's fit, one epoch at a time, each on its own view and in its own order."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from transfer_learning import optimization, sampling
+from transfer_learning.errors import UserError
+from transfer_learning.history import COLUMNS, Row
+from transfer_learning.inputs import Examples, dataset, in_order
+from transfer_learning.progress import Progress
+from transfer_learning.training_schema import Phase
+
+
+def compile_model(model: keras.Model, optimizer: keras.Optimizer, *, classes: int) -> None:
+    """Compile for cross-entropy and accuracy of logits: one for two classes, with class 1 above 0, else one a class."""
+    loss = keras.losses.BinaryCrossentropy if classes == 2 else keras.losses.CategoricalCrossentropy
+    model.compile(
+        optimizer, loss=loss(from_logits=True), metrics=[keras.metrics.MeanMetricWrapper(_hits, name="accuracy")]
+    )
+
+
+def _hits(targets: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Whether the likeliest class (n,) is the one with the largest target: targets can be mixed or smoothed."""
+    if logits.shape[-1] == 1:
+        return keras.ops.equal(targets[:, 0] > 0.5, logits[:, 0] > 0)
+    return keras.ops.equal(keras.ops.argmax(targets, axis=-1), keras.ops.argmax(logits, axis=-1))
+
+
+@dataclass(frozen=True)
+class Session:
+    """How a training is run, beside what it learns from and its settings.
+
+    Attributes:
+        seed: that orders, dropout and mixtures follow from, with the number of the epoch.
+        on_epoch: called with each row of the history as it comes.
+        kept: folder for the state after each epoch; from one that a killed process has left, training goes on and
+            ends with the same bytes as without the interruption.
+    """
+
+    seed: int
+    on_epoch: Callable[[Row], None]
+    kept: Path
+
+
+def train(
+    model: keras.Model,
+    examples: Examples,
+    session: Session,
+    *,
+    phase: Phase,
+    epochs: range,
+    before: pd.DataFrame | None = None,
+    evaluate_first: bool = False,
+) -> pd.DataFrame:
+    """Train a compiled model, from where the session's folder says that an earlier process has come to.
+
+    Args:
+        model: compiled for the examples' number of classes.
+        phase: its settings; the rate, number of epochs and optimizer are those of the other arguments.
+        epochs: their numbers, counted from 1 over both phases.
+        before: history of the steps of the same phase before this one. Its views are gone on from, one an epoch in
+            turn; with early stopping the weights as they are count as those of its lowest validation loss, and are
+            kept if none is lower.
+        evaluate_first: begin the history with a row of the untrained model, for the epoch before the first.
+
+    Returns:
+        One row an epoch with COLUMNS. Training values are averages over the epoch with dropout on, of the loss as the
+        phase changes it; validation values are measured after it, plainly, with the averaged weights if there are any.
+
+    Raises:
+        UserError: a loss is not a number or infinite.
+    """
+    first_view, to_beat = (0, np.inf) if before is None else (len(before), before["val_loss"].min())
+    state = Progress(model, session.kept, first=epochs.start, patience=phase.early_stopping, to_beat=to_beat)
+    for row in state.rows:
+        session.on_epoch(row)
+    if evaluate_first and not state.rows:
+        _add(state, epochs.start - 1, _measured(model, examples), phase, session)
+    done = {int(row["epoch"]) for row in state.rows}
+    for number, epoch in enumerate(epochs, start=first_view):
+        if epoch in done:
+            continue
+        if state.stopped:
+            break
+        _seed_dropout(model, session.seed, epoch)
+        view = number % examples.views
+        values = _fit(model, _one_epoch(examples, phase, session.seed, epoch, view), examples, phase, epoch, epochs)
+        _add(state, epoch, values, phase, session)
+    state.finish()
+    return pd.DataFrame(state.rows, columns=COLUMNS)
+
+
+def _measured(model: keras.Model, examples: Examples) -> Row:
+    """Loss and accuracy of a model as it is, on the first view of the training photos and on validation."""
+    plain = in_order(examples.batch, examples.labels, classes=examples.classes)
+    values = model.evaluate(plain, return_dict=True, verbose=0)
+    after = model.evaluate(examples.validation, return_dict=True, verbose=0)
+    return values | {f"val_{name}": value for name, value in after.items()}
+
+
+def _one_epoch(examples: Examples, phase: Phase, seed: int, epoch: int, view: int) -> tf.data.Dataset:
+    """The training photos of an epoch, in one of the views."""
+    labels = examples.labels
+    order = sampling.order_of(labels, balance=phase.balance, seed=seed, epoch=epoch)
+    made_by = sampling.examples(phase, labels, classes=examples.classes, seed=seed, epoch=epoch)
+    return dataset(examples.batch, labels, view=view, order=order, batch_size=phase.batch_size, made_by=made_by)
+
+
+def _add(state: Progress, epoch: int, values: Row, phase: Phase, session: Session) -> None:
+    row = {"epoch": epoch, **{name: round(float(values[name]), 6) for name in COLUMNS[1:]}}
+    if not np.isfinite(list(row.values())).all():
+        raise UserError(f"validation of epoch {epoch} gave {row}: {_remedy(state.model, phase.batch_size)}")
+    state.add(row)
+    session.on_epoch(row)
+
+
+def _fit(
+    model: keras.Model, passes: tf.data.Dataset, examples: Examples, phase: Phase, epoch: int, epochs: range
+) -> Row:
+    """Train for one epoch of all, then validate."""
+    one_epoch = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: setattr(model, "stop_training", True))
+    average = [optimization.ValidateAverage()] if optimization.averages(model.optimizer) else []
+    history = model.fit(
+        passes,
+        validation_data=examples.validation,
+        initial_epoch=epoch - 1,
+        epochs=epochs.stop - 1,
+        callbacks=[one_epoch, _FiniteLoss(epoch, phase.batch_size), *average],
+        shuffle=False,
+        verbose=1 if sys.stdout.isatty() else 2,
+    )
+    return {name: values[-1] for name, values in history.history.items()}
+
+
+class _FiniteLoss(keras.callbacks.Callback):
+    """Ends the training at the first step whose loss is not a finite number."""
+
+    def __init__(self, epoch: int, batch_size: int) -> None:
+        super().__init__()
+        self.epoch, self.batch_size = epoch, batch_size
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not np.isfinite(loss):
+            remedy = _remedy(self.model, self.batch_size)
+            raise UserError(f"the loss is {loss} in step {batch + 1} of epoch {self.epoch}: {remedy}")
+
+
+def _remedy(model: keras.Model, batch_size: int) -> str:
+    rate = optimization.learning_rate(model.optimizer)
+    return f"no model is written; learning_rate is {rate:g}, batch_size {batch_size}: a lower rate helps most often"
+
+
+def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Let dropout follow from seed and epoch alone, not from how many steps came before."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+            layer.seed_generator.state.assign([seed, epoch])

@@ -1,0 +1,97 @@
+"""The figures that evaluate draws of a run: of its training, its test and its data; and the table of the classes."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from transfer_learning import augment, evaluation, figures, grad_cam_figure, history, result_figures, whole_model
+from transfer_learning.files import written_aside
+from transfer_learning.parts import Part
+from transfer_learning.photos import load_batch
+from transfer_learning.predictions import Predictions
+from transfer_learning.schema import Settings
+
+REPORTS = Path("reports")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run whose training is done and whose test photos are predicted.
+
+    Attributes:
+        base: its backbone.
+        model: the whole model.
+        photos: folder that the paths of photos are relative to.
+        train: the training photos.
+        test: what the model makes of the test photos.
+    """
+
+    settings: Settings
+    base: keras.Model
+    model: keras.Model
+    photos: Path
+    train: Part
+    test: Predictions
+
+    def pixels(self, paths: list[Path]) -> np.ndarray:
+        """Photos (n, size, size, 3) uint8."""
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return load_batch([self.photos / path for path in paths], size=self.settings.images.size, pool=pool)
+
+    def test_pixels(self, indices: np.ndarray) -> np.ndarray:
+        """Test photos by their indices, as figures take them."""
+        return self.pixels([self.test.paths[index] for index in indices])
+
+
+def draw(run: Run) -> None:
+    """Draw all figures below reports/."""
+    draw_test(run, REPORTS / "test")
+    draw_training(run)
+    draw_data(run, REPORTS / "data")
+
+
+def draw_test(run: Run, folder: Path) -> None:
+    """The table of the classes, and the figures of the test."""
+    test = run.test
+    table = evaluation.per_class(test.labels, test.predicted, list(test.classes))
+    with written_aside(folder / "per_class.csv") as aside:
+        table.to_csv(aside, index=False, lineterminator="\n")
+    result_figures.per_class(folder / "per_class.png", table)
+    result_figures.confusion(folder / "confusion_matrix.png", test)
+    result_figures.roc(folder / "roc.png", test)
+    result_figures.reliability(folder / "reliability.png", test, bins=run.settings.evaluate.calibration_bins)
+    result_figures.predictions(folder / "predictions.png", test, run.test_pixels)
+    grad_cam_figure.draw(folder / "grad_cam.png", run.model, test, run.test_pixels)
+
+
+def draw_training(run: Run) -> None:
+    """Learning curves of both phases, and which layers were trained."""
+    settings = run.settings
+    frozen, tuned = (pd.DataFrame(history.read(stage)) for stage in history.HISTORIES)
+    figures.learning_curves(REPORTS / "frozen" / "learning_curves.png", frozen)
+    figures.learning_curves(REPORTS / "finetune" / "learning_curves.png", frozen, tuned)
+    steps = settings.finetune.steps
+    at = steps[-1].fine_tune_at if steps else settings.finetune.fine_tune_at
+    title = f"{settings.model.name} at {settings.images.size} x {settings.images.size}, fine-tuned from layer {at}"
+    figures.architecture(REPORTS / "finetune" / "architecture.png", whole_model.describe(run.base, at), title=title)
+
+
+def draw_data(run: Run, folder: Path) -> None:
+    """Nine training photos, and views of the one in the middle, as featurize computed them."""
+    settings, train = run.settings, run.train
+    size, views = settings.images.size, min(settings.features.views, 9)
+    chosen = np.random.default_rng(settings.seed).permutation(len(train.labels))[:9]
+    nine = run.pixels([train.paths[index] for index in chosen])
+    names = [figures.shown(run.test.classes)[label] for label in train.labels[chosen]]
+    figures.photo_grid(folder / "examples.png", nine, names, columns=3, heading="Nine training photos")
+    rows = augment.draw_transforms(len(train.labels), settings.augment, views=views, size=size, seed=settings.seed)
+    copies = np.asarray(augment.apply(np.repeat(nine[4:5], views, axis=0), rows[:, chosen[4]])).round().astype(np.uint8)
+    titles = [f"view {view}" for view in range(views)]
+    figures.photo_grid(folder / "augmented.png", copies, titles, columns=3, heading="Views of one training photo")
