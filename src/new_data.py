@@ -1,6 +1,7 @@
 """Look at photos of one's own before training: a folder, an archive or the URL of one. Changes nothing.
 
 python src/new_data.py /folder/of/photos
+python src/new_data.py photos.zip data.encoding=gbk 'data.leave_out=[unsorted]'
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from transfer_learning import inspection, own_photos, settings, stage
-from transfer_learning.archives import extract_photos
 from transfer_learning.compose import compose
 from transfer_learning.parts import PARTS
 from transfer_learning.splitting import describe
@@ -31,32 +31,29 @@ def main() -> None:
         prog="new_data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("path", help="a folder, a zip or tar file, or a URL")
-    given = parser.parse_args().path
-    values = composed(given)
+    parser.add_argument("setting", nargs="*", help="settings to look with, such as data.skip_broken=true")
+    arguments = parser.parse_args()
+    given, changed = arguments.path, arguments.setting
+    values = composed(given, changed)
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
     source = own_photos.find(given)
     with tempfile.TemporaryDirectory() as aside:
-        if source.is_dir():
-            listing = own_photos.list_folder(source, max_files=values.data.max_files)
-            folder, paths = listing.folder, listing.paths
-            if listing.others:
-                console.print(escape(own_photos.describe(listing.others)))
-        else:
-            folder = Path(aside) / "photos"
-            paths = extract_photos(source, folder, max_bytes=values.data.max_unpacked_mb * 1_000_000)
-        found = inspection.look(folder, paths, values)
-    show(console, found, given if own_photos.is_url(given) else str(source))
+        listing = own_photos.listed(source, Path(aside) / "photos", values.data)
+        for note in listing.notes():
+            console.print(escape(note))
+        found = inspection.look(listing.folder, listing.paths, values)
+    show(console, found, given if own_photos.is_url(given) else str(source), changed)
 
 
-def composed(path: str) -> Any:
+def composed(path: str, changed: list[str]) -> Any:
     """The settings of an experiment on these photos."""
     with tempfile.TemporaryDirectory() as aside:
         target = Path(aside) / "params.yaml"
-        compose(target, ["data=folder", f"data.path={inspection.quoted(path)}"])
+        compose(target, ["data=folder", f"data.path={inspection.quoted(path)}", *changed])
         return settings.check(settings.read_yaml(target))
 
 
-def show(console: Console, found: inspection.Findings, path: str) -> None:
+def show(console: Console, found: inspection.Findings, path: str, changed: list[str]) -> None:
     """Print what was found and what to run."""
     console.print(_classes(found))
     low, middle, high = (tuple(edge) for edge in _quantiles(found))
@@ -74,7 +71,7 @@ def show(console: Console, found: inspection.Findings, path: str) -> None:
             console.print(f"{test} test photos are few: a result on them says little", style="bold yellow")
     else:
         console.print(f"the split would be refused: {escape(found.refused)}", style="bold red")
-    chosen = inspection.proposals(found, path)
+    chosen = inspection.proposals(found, path, changed)
     console.print("\nTo run the experiment on them:\n", style="bold")
     console.print(f"  {escape(inspection.command(chosen))}\n")
     for override, reason in chosen:

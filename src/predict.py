@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer_learning import contents, photos, runtime, settings, stage
+from transfer_learning import contents, names, photos, runtime, settings, stage
 from transfer_learning.errors import UserError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _expand(given: list[Path]) -> list[Path]:
     for path in given:
         inside = [path / name for name in photos.list_photos(path)] if path.is_dir() else [path]
         if not inside:
-            raise UserError(f"folder {path} holds no photos ({', '.join(sorted(photos.SUFFIXES))})")
+            raise UserError(f"folder {path} holds no photos ({names.KINDS})")
         paths += inside
     return paths
 
@@ -88,12 +88,14 @@ def _predict(
     good, pixels = [], []
     for path in paths:
         try:
+            if problem := names.no_text(str(path)) or names.problem(path.name):
+                raise UserError(f"{problem}; rename it")
             pixels.append(predictor.pixels(path))
             good.append(path)
         except UserError as error:
-            print(f"{path} {error}", file=sys.stderr)
+            print(f"{names.shown(str(path))} {error}", file=sys.stderr)
         except OSError as error:
-            print(f"{path} cannot be opened: {error.strerror}", file=sys.stderr)
+            print(f"{names.shown(str(path))} cannot be opened: {error.strerror}", file=sys.stderr)
     found = predictor.predict(np.stack(pixels)) if pixels else []
     rows: list[dict[str, object]] = [
         {"photo": str(path), "class": name, "probability": round(probability, 6)}

@@ -1,4 +1,4 @@
-"""Photos: which files are photos, what a decoded photo is, and whether a folder of them can be trusted."""
+"""Photos: what a decoded photo is, which there are, and whether a folder of them can be trusted."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import hashlib
 import io
 import json
 import os
+import stat
 import sys
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -19,8 +20,8 @@ from PIL import Image
 
 from transfer_learning import files
 from transfer_learning.errors import UserError
+from transfer_learning.names import is_photo
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 IN_PLACE = "in_place.json"  # in data/raw, when the photos are read in a folder elsewhere: that folder, and their sha256
 ORIENTATION = 0x0112  # the EXIF tag, and what each value asks for
@@ -45,17 +46,6 @@ class Bound:
 
 USUAL = Bound(80)  # as in conf/config.yaml
 ANY = Bound(sys.maxsize)  # of photos that have been checked before
-
-
-def is_photo(path: str) -> bool:
-    """Whether a path in a folder or archive, with `/`, says photo: what `is_hidden` leaves out does not count."""
-    inside = PurePosixPath(path)
-    return inside.suffix.lower() in SUFFIXES and not any(map(is_hidden, inside.parts))
-
-
-def is_hidden(name: str) -> bool:
-    """Whether what lies in a file or folder of this name is left out: hidden, or the __MACOSX folder of archives."""
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def list_photos(folder: Path) -> list[str]:
@@ -134,7 +124,10 @@ def _whole(photo: Path | BinaryIO, bound: Bound) -> BinaryIO:
     """The file's bytes in memory; no photo within the bound takes more than 8 a pixel."""
     if not isinstance(photo, Path):
         return photo
-    size = photo.stat().st_size
+    status = photo.stat()
+    if not stat.S_ISREG(status.st_mode):  # reading it might never end
+        raise UserError("is no file but a folder, pipe or device")
+    size = status.st_size
     if size > 8_000_000 * bound.megapixels:
         raise UserError(f"has {size / 1e6:,.0f} MB, more than any photo within {bound}")
     return io.BytesIO(photo.read_bytes())

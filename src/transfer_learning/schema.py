@@ -8,7 +8,17 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 from pydantic_core import PydanticCustomError
 
 from transfer_learning.backbones import BACKBONES
-from transfer_learning.section import Count, Digest, Fraction, Name, Section, Seed, Url, without_password
+from transfer_learning.section import (
+    Count,
+    Digest,
+    Fraction,
+    Name,
+    Section,
+    Seed,
+    Url,
+    codec,
+    without_password,
+)
 from transfer_learning.training_schema import Finetune, TrainFrozen
 
 
@@ -28,6 +38,8 @@ class FolderData(Section):
     path: Annotated[str, Field(min_length=1), AfterValidator(without_password)]
     copy_photos: bool
     skip_broken: bool
+    leave_out: list[Annotated[str, Field(min_length=1)]]
+    encoding: Annotated[str, AfterValidator(codec)] | None
     digest: Digest
     max_files: Annotated[int, Field(ge=1, le=10_000_000)]
     max_unpacked_mb: Count
