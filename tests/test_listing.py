@@ -42,6 +42,7 @@ both = pytest.mark.parametrize("kind", ["folder", "zip"])
         ("c/.DS_Store", "c (only 1 without an ending)"),
         ("c/._1.jpg", "c (only hidden photos)"),
         ("c/1.HEIC", "c (only 1 .heic: convert them to JPEG)"),
+        ("c/deeper/1.heif", "c (only 1 .heif: convert them to JPEG)"),
         ("c/1.tiff", "c (only 1 .tiff: convert them to JPEG)"),
         ("c/1.avif", "c (only 1 .avif: convert them to JPEG)"),
         ("c/1.mp4", "c (only 1 .mp4)"),

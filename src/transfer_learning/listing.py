@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -109,14 +109,18 @@ class Contents:
 
     def _refuse_vanished(self, found: layout.Layout, shared: str) -> None:
         """Refuse folders that stand where class folders or parts do and give no photo."""
-        kinds: dict[str, Counter[str]] = {folder: Counter() for folder in self.folders}
+        directly: dict[str, Counter[str]] = {folder: Counter() for folder in self.folders}
         good = {"."}
         for path in self.files:
-            above = [parent.as_posix() for parent in PurePosixPath(path).parents]
-            for folder in above:
-                kinds.setdefault(folder, Counter())[names.suffix(path)] += 1
+            folder = path.rpartition("/")[0] or "."
+            directly.setdefault(folder, Counter())[names.suffix(path)] += 1
             if names.is_photo(path):
-                good.update(above)
+                good.add(folder)
+        good |= {str(above) for folder in good for above in PurePosixPath(folder).parents}
+        kinds: dict[str, Counter[str]] = defaultdict(Counter)  # with what lies deeper
+        for folder, found_there in directly.items():
+            for above in (folder, *map(str, PurePosixPath(folder).parents)):
+                kinds[above].update(found_there)
         parents = {f"{shared}/{parent}".strip("/") or "." for parent in found.parents}
         outer = {parent.as_posix() for one in parents for parent in PurePosixPath(one).parents}
         lost = {}

@@ -12,7 +12,6 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from pathlib import PurePosixPath
 
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp"),  # all of them JPEG: browsers write these
@@ -35,17 +34,18 @@ DEVICES = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\.|$)", re.IGNORECASE
 
 def suffix(path: str) -> str:
     """The ending of a file's name in lower case, with its dot."""
-    return PurePosixPath(path).suffix.lower()
+    stem, _, ending = path.rpartition("/")[2].rpartition(".")
+    return f".{ending.lower()}" if stem and ending else ""
 
 
 def of_programs(path: str) -> bool:
     """Whether a part of the path is a folder that a program made for itself."""
-    return any(part.lower() in OF_PROGRAMS for part in PurePosixPath(path).parts)
+    return any(part in OF_PROGRAMS for part in path.lower().split("/"))
 
 
 def is_hidden(path: str) -> bool:
     """Whether a part of the path begins with a dot, or is a folder that a program made for itself."""
-    return any(part.startswith(".") for part in PurePosixPath(path).parts) or of_programs(path)
+    return path.startswith(".") or "/." in path or of_programs(path)
 
 
 def is_photo(path: str) -> bool:
@@ -107,4 +107,4 @@ def reason(path: str) -> str:
     """What a file that is no photo is called in `describe`."""
     if is_hidden(path):
         return "hidden"
-    return suffix(path) or PurePosixPath(path).name
+    return suffix(path) or path.rpartition("/")[2]
