@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -126,6 +127,15 @@ def test_names_that_formats_or_other_systems_cannot_hold_are_refused_everywhere(
             listed(kind, tmp_path / kind, [*FOUR, f"{name}/1.jpg"])
         assert "rename it" in str(refused.value) or "leaves the folder" in str(refused.value)
         assert len(str(refused.value).splitlines()) == 1
+
+
+def test_odd_names_of_what_is_no_photo_stay_on_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as refused:
+        listed("folder", tmp_path, [*FOUR, "it's\n1/", os.fsdecode(b"\xff/a.x\ry")])
+    said = str(refused.value)
+    assert len(said.splitlines()) == 1
+    said.encode()
+    assert "-S " + shlex.quote('data.leave_out=["it\'s\\n1","\\xff"]') in said
 
 
 def test_what_is_no_photo_may_have_any_name(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
 from transfer_learning.errors import UserError
-from transfer_learning.names import KINDS
+from transfer_learning.names import KINDS, shown
 from transfer_learning.parts import PARTS, part_of
 
 PART_WORD = re.compile(r"(train(?:ing)?|val|valid|validation|test(?:ing)?)(?:set|data|dir|images|imgs|photos)?")
@@ -126,12 +127,13 @@ def shared_folders(paths: Sequence[PurePath]) -> int:
 
 def left_out(*folders: str) -> str:
     """The setting that leaves folders out."""
-    return "data.leave_out=[{}]".format(",".join(f'"{folder.strip("/")}"' for folder in folders))
+    plain = [shown(folder.strip("/")).replace('"', '\\"') for folder in folders]
+    return "data.leave_out=[{}]".format(",".join(f'"{folder}"' for folder in plain))
 
 
 def leaving_out(*folders: str) -> str:
     """The same as a command takes it, in a sentence."""
-    return f"-S '{left_out(*folders)}' leaves {'it' if len(folders) == 1 else 'them'} out"
+    return f"-S {shlex.quote(left_out(*folders))} leaves {'it' if len(folders) == 1 else 'them'} out"
 
 
 def _depth(paths: list[PurePosixPath], part: str) -> int:

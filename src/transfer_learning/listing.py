@@ -146,5 +146,5 @@ def _why(name: str, kinds: Counter[str]) -> str:
         return "hidden by the dot at the beginning of its name: rename it"
     if set(kinds) <= names.SUFFIXES:
         return "only hidden photos"
-    said = ", ".join(f"{number} {kind or 'without an ending'}" for kind, number in kinds.most_common(4))
+    said = ", ".join(f"{number} {names.shown(kind) or 'without an ending'}" for kind, number in kinds.most_common(4))
     return f"only {said}{': convert them to JPEG' if set(kinds) & names.TO_CONVERT else ''}"

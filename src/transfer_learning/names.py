@@ -97,7 +97,7 @@ def describe(left_out: Counter[str]) -> str:
         left_out: number of files by what they are, as `reason` says it.
     """
     ordered = sorted(left_out.items(), key=lambda entry: (-entry[1], entry[0]))
-    kinds = ", ".join(f"{number} {what}" for what, number in ordered[:8])
+    kinds = ", ".join(f"{number} {shown(what)}" for what, number in ordered[:8])
     more = ", ..." if len(left_out) > 8 else ""
     convert = "; convert photos of these kinds to JPEG" if TO_CONVERT & set(left_out) else ""
     return f"{left_out.total():,} file(s) are no photos by their names and are left out ({kinds}{more}){convert}"
