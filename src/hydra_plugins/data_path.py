@@ -25,6 +25,8 @@ def watched(path: str | None, max_files: int) -> str:
         return recorded
     if not found.exists():
         _refuse(f"data.path = {path!r}: there is no such folder or file ({found})")
+    if not (found.is_dir() or found.is_file()):
+        _refuse(f"data.path = {path!r} is a pipe or device; allowed are a folder, an archive or a URL")
     if found.is_dir():
         if Path.cwd().resolve().is_relative_to(found):
             _refuse(f"data.path = {path!r} holds this repository; name the folder that holds the class folders")
@@ -63,6 +65,11 @@ def _count(folder: Path, max_files: int) -> None:
                     files += 1
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(Path(entry.path))
+                    elif not (entry.is_file() or entry.is_dir()) and os.path.exists(entry.path):
+                        _refuse(
+                            f"data.path = {str(folder)!r}: {entry.path} is a pipe, socket or device, which nobody can "
+                            "read to its end; remove it"
+                        )
                     if files > max_files:
                         _refuse(
                             f"data.path = {str(folder)!r} holds more than {max_files:,} files and folders, the bound "

@@ -21,8 +21,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     return Clone(tmp_path_factory.mktemp("a clone"))
 
 
-def look(clone: Clone, folder: Path | str) -> str:
-    return clone.run("python", "src/cli.py", "new-data", str(folder))
+def look(clone: Clone, folder: Path | str, *more: str) -> str:
+    return clone.run("python", "src/cli.py", "new-data", str(folder), *more)
 
 
 def proposed(clone: Clone, said: str) -> params.Settings:
@@ -66,6 +66,21 @@ def test_everything_that_is_wrong_is_said(clone: Clone, tmp_path: Path) -> None:
     values = proposed(clone, said)
     assert values.data.skip_broken
     assert values.train_frozen.balance == values.finetune.balance == "class_weights"
+
+
+def test_a_class_that_cannot_be_read_is_proposed_to_be_left_out(clone: Clone, tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", 4, CLASSES[:3])
+    for path in (folder / CLASSES[2]).rglob("*.*"):
+        path.write_bytes(b"no photo")
+    said = look(clone, folder)
+    assert f"all photos of {CLASSES[2]} are unreadable, and no class goes without being named" in said
+    values = proposed(clone, said)
+    assert values.data.kind == "folder"
+    assert values.data.leave_out == [CLASSES[2]]
+    again = look(clone, folder, f'data.leave_out=["{CLASSES[2]}"]')
+    assert "are left out (4 by data.leave_out, 1 .txt)" in again
+    assert "the split would be: train: 2 Disc, 2 Kreuz groß; " in again
+    assert proposed(clone, again).data == values.data.model_copy(update={"skip_broken": False})
 
 
 def test_a_photo_in_training_and_its_smaller_copy_in_the_test_are_found(clone: Clone, tmp_path: Path) -> None:

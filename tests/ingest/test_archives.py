@@ -33,7 +33,7 @@ def pack(path: Path, members: dict[str, bytes]) -> Path:
 def extract(archive: Path, limit: int = 1_000_000) -> dict[str, bytes]:
     folder = archive.parent / "inside" / "out"
     folder.mkdir(parents=True)
-    return {path: (folder / path).read_bytes() for path in extract_photos(archive, folder, max_bytes=limit)}
+    return {path: (folder / path).read_bytes() for path in extract_photos(archive, folder, max_bytes=limit).paths}
 
 
 def everything(folder: Path) -> set[str]:

@@ -88,19 +88,22 @@ def refused(clone: Clone, said: str, stage: str = "fetch") -> None:
     ("wrong", "stage", "said"),
     [
         ("no photos", "fetch", "holds no photos (JPEG, PNG, GIF, BMP or WebP)"),
-        ("no classes", "split", "has no class: allowed are class folders"),
+        ("no classes", "fetch", "has no class: allowed are class folders"),
         ("one class", "split", "found 1 class folder(s) with photos (Disc); allowed are 2 to 1000 classes"),
         (
             "three photos",
             "split",
             "class Kreuz groß has 1 photo(s), none of them for validation: at least three are needed",
         ),
-        ("same name", "split", "the classes 'DISC' and 'Disc' differ only in case"),
+        ("same name", "fetch", "the classes 'DISC' and 'Disc' differ only in case"),
         ("all broken", "fetch", "12 of 12 photos are unreadable: Disc/Foto 0.JPeG is empty"),
         ("one broken", "fetch", "1 of 12 photos are unreadable: Disc/Foto 0.JPeG is empty; data.skip_broken=true"),
         ("link out", "fetch", "is a link that leaves the folder"),
         ("link to a folder", "fetch", "is a link to a folder"),
-        ("bytes", "fetch", "has a name that is not UTF-8"),
+        ("bytes", "fetch", "has a name that is not UTF-8; rename it"),
+        ("line break", "fetch", "has a control character or line break (U+000D) in its name; rename it"),
+        ("empty class", "fetch", "no photo of these folders would be taken: third (empty)"),
+        ("pipe", "fetch", "1 of 13 photos are unreadable: Disc/b.jpg is no file but a folder, pipe or device"),
     ],
 )
 def test_a_folder_that_cannot_be_used_is_one_line(
@@ -130,6 +133,12 @@ def test_a_folder_that_cannot_be_used_is_one_line(
         (first / "b.jpg").symlink_to("/etc/hostname")
     elif wrong == "link to a folder":
         (folder / "again").symlink_to(second)
+    elif wrong == "line break":
+        second.rename(folder / "car\rriage")
+    elif wrong == "empty class":
+        (folder / "third").mkdir()
+    elif wrong == "pipe":
+        os.mkfifo(first / "b.jpg")
     else:
         os.rename(first / "Foto 0.JPeG", os.fsencode(first) + b"/\xff.jpg")
     name_folder(clone, folder)
@@ -146,6 +155,30 @@ def test_what_is_committed_composes_where_the_photos_are_not(tmp_path: Path) -> 
     compose(clone, str(folder))
     assert (clone.folder / "params.yaml").read_text() == committed
     assert "there is no such folder or file" in compose(clone, str(tmp_path / "other"), code=2)
+
+
+def test_a_pipe_ends_the_command_before_dvc_reads_it(composed: Clone, tmp_path: Path) -> None:
+    os.mkfifo(draw_folder(tmp_path / "photos", 3, CLASSES[:2]) / CLASSES[0] / "b.jpg")
+    for path in (tmp_path / "photos", tmp_path / "photos" / CLASSES[0] / "b.jpg"):
+        said = compose(composed, str(path), code=2)
+        assert "b.jpg" in said
+        assert "pipe" in said
+
+
+def test_a_class_leaves_only_when_it_is_named(tmp_path: Path) -> None:
+    clone, folder = Clone(tmp_path / "clone"), draw_folder(tmp_path / "photos", 6, CLASSES[:3])
+    for path in (folder / CLASSES[2]).rglob("*.*"):
+        path.write_bytes(b"")
+    compose(clone, str(folder), "data.skip_broken=true")
+    refused(clone, f"all photos of {CLASSES[2]} are unreadable, and no class goes without being named")
+    compose(clone, str(folder), f'data.leave_out=["{CLASSES[2]}"]')
+    assert "(6 by data.leave_out, 1 .txt)" in clone.run("python", "src/fetch.py")
+    assert "train: 4 Disc, 4 Kreuz groß; " in clone.run("python", "src/split.py")
+
+
+def test_an_encoding_that_is_none_is_refused(composed: Clone, tmp_path: Path) -> None:
+    compose(composed, str(draw_folder(tmp_path / "photos", 3, CLASSES[:2])), "data.encoding=gbk2")
+    refused(composed, "data.encoding is no encoding that Python knows, such as utf-8, gbk, cp932 or cp850")
 
 
 @pytest.mark.parametrize(
@@ -182,8 +215,9 @@ def test_a_folder_is_listed_without_what_is_no_photo(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "outer/b/link.png").symlink_to(tmp_path / "outer/a/1.JPG")
     listing = own_folder.list_folder(tmp_path, max_files=100)
+    (note,) = listing.notes()
     assert listing.folder == tmp_path / "outer"
     assert listing.paths == ["a/1.JPG", "a/x/2.webp", "b/3.bmp", "b/link.png"]
-    assert own_folder.describe(listing.others).startswith("3 file(s) are no photos by their names")
+    assert note.startswith("3 file(s) are no photos by their names")
     with pytest.raises(UserError, match="more than 5 files"):
         own_folder.list_folder(tmp_path, max_files=5)

@@ -1,6 +1,7 @@
 """Look at photos of one's own before training: a folder, an archive or the URL of one. Changes nothing.
 
     ./tl new-data ~/Pictures/flowers
+    ./tl new-data photos.zip data.encoding=gbk 'data.leave_out=[unsorted]'
 
 It ends with the command that runs the experiment on them.
 """
@@ -26,6 +27,7 @@ ENDS = 6  # largest and smallest classes, where there are many
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="FOLDER", help="a folder of photos, a zip or tar file of one, or its URL")
+    parser.add_argument("setting", nargs="*", help="settings to look with, such as data.skip_broken=true")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -33,27 +35,22 @@ def run(arguments: argparse.Namespace) -> None:
     from rich.markup import escape
 
     from transfer_learning.ingest import own_folder
-    from transfer_learning.ingest.archives import extract_photos
     from transfer_learning.reporting import new_photos
 
     given: str = arguments.path
-    values = composed(given)
+    changed: list[str] = arguments.setting
+    values = composed(given, changed)
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
     source = own_folder.find(given)
     with tempfile.TemporaryDirectory() as aside:
-        if source.is_dir():
-            listing = own_folder.list_folder(source, max_files=values.data.max_files)
-            folder, paths = listing.folder, listing.paths
-            if listing.others:
-                console.print(escape(own_folder.describe(listing.others)))
-        else:
-            folder = Path(aside) / "photos"
-            paths = extract_photos(source, folder, max_bytes=values.data.max_unpacked_mb * 1_000_000)
-        found = new_photos.look(folder, paths, values)
-    show(console, found, given if own_folder.is_url(given) else str(source))
+        listing = own_folder.listed(source, Path(aside) / "photos", values.data)
+        for note in listing.notes():
+            console.print(escape(note))
+        found = new_photos.look(listing.folder, listing.paths, values)
+    show(console, found, given if own_folder.is_url(given) else str(source), changed)
 
 
-def composed(path: str) -> Any:
+def composed(path: str, changed: list[str]) -> Any:
     """The settings of an experiment on these photos."""
     from transfer_learning.experiments.compose import compose
     from transfer_learning.reporting import new_photos
@@ -61,11 +58,11 @@ def composed(path: str) -> Any:
 
     with tempfile.TemporaryDirectory() as aside:
         target = Path(aside) / "params.yaml"
-        compose(target, ["data=folder", f"data.path={new_photos.quoted(path)}"])
+        compose(target, ["data=folder", f"data.path={new_photos.quoted(path)}", *changed])
         return params.check(params.read_yaml(target))
 
 
-def show(console: Console, found: new_photos.Findings, path: str) -> None:
+def show(console: Console, found: new_photos.Findings, path: str, changed: list[str]) -> None:
     """Print what was found and what to run."""
     from rich.markup import escape
 
@@ -88,7 +85,7 @@ def show(console: Console, found: new_photos.Findings, path: str) -> None:
             console.print(f"{test} test photos are few: a result on them says little", style="bold yellow")
     else:
         console.print(f"the split would be refused: {escape(found.refused)}", style="bold red")
-    chosen = new_photos.proposals(found, path)
+    chosen = new_photos.proposals(found, path, changed)
     console.print("\nTo run the experiment on them:\n", style="bold")
     console.print(f"  {escape(new_photos.command(chosen))}\n")
     for override, reason in chosen:

@@ -77,13 +77,13 @@ def registered(alias: str) -> Path:
 
 
 def _expand(given: list[Path]) -> list[Path]:
-    from transfer_learning.photos import inventory
+    from transfer_learning.photos import inventory, names
 
     paths: list[Path] = []
     for path in given:
         inside = [path / name for name in inventory.list_photos(path)] if path.is_dir() else [path]
         if not inside:
-            raise UserError(f"folder {path} holds no photos ({', '.join(sorted(inventory.SUFFIXES))})")
+            raise UserError(f"folder {path} holds no photos ({names.KINDS})")
         paths += inside
     return paths
 
@@ -94,15 +94,19 @@ def _predict(
     """Rows for the photos that can be read, and the number of those that cannot, each said in a line."""
     import numpy as np
 
+    from transfer_learning.photos import names
+
     good, pixels = [], []
     for path in paths:
         try:
+            if problem := names.no_text(str(path)) or names.problem(path.name):
+                raise UserError(f"{problem}; rename it")
             pixels.append(predictor.pixels(path))
             good.append(path)
         except UserError as error:
-            print(f"{path} {error}", file=sys.stderr)
+            print(f"{names.shown(str(path))} {error}", file=sys.stderr)
         except OSError as error:
-            print(f"{path} cannot be opened: {error.strerror}", file=sys.stderr)
+            print(f"{names.shown(str(path))} cannot be opened: {error.strerror}", file=sys.stderr)
     found = predictor.predict(np.stack(pixels)) if pixels else []
     rows: list[dict[str, object]] = [
         {"photo": str(path), "class": name, "probability": round(probability, 6)}

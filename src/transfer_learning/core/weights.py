@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from transfer_learning.core.errors import UserError
+from transfer_learning.core.errors import BrokenFile, UserError
 from transfer_learning.core.files import written_aside
 
 Weights = dict[str, list[np.ndarray]]  # by layer name, in the order of keras.layers.Layer.get_weights
@@ -18,17 +18,17 @@ def read_published(path: Path) -> Weights:
     """Read a weights file as Keras's applications publish them (HDF5 with `layer_names`), in order of layers.
 
     Raises:
-        UserError: not such a file, or truncated.
+        BrokenFile: not such a file, or truncated.
     """
     try:
         with h5py.File(path, "r") as file:
             if "layer_names" not in file.attrs:
-                raise UserError(f"{path} is not a Keras weights file: it has no layer_names")
+                raise BrokenFile(f"{path} is not a Keras weights file: it has no layer_names")
             layers = [_text(name) for name in file.attrs["layer_names"]]
             arrays = {n: [file[n][_text(w)][()] for w in file[n].attrs["weight_names"]] for n in layers}
             return {name: found for name, found in arrays.items() if found}
     except (OSError, KeyError) as error:
-        raise UserError(f"{path} is not a Keras weights file or is truncated ({error})") from None
+        raise BrokenFile(f"{path} is not a Keras weights file or is truncated ({error})") from None
 
 
 def write(path: Path, weights: Weights) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import lzma
-import os
 import shutil
 import stat
 import struct
@@ -12,62 +11,79 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePath, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from tqdm import tqdm
 
-from transfer_learning.core.errors import UserError
-from transfer_learning.photos.inventory import is_photo
-from transfer_learning.photos.parts import part_of
+from transfer_learning.core.errors import BrokenFile, UserError
+from transfer_learning.ingest.listing import Contents, Listing
+from transfer_learning.ingest.member_names import MOST_ABOUT_A_MEMBER, Decoder, open_tar
 
 # what zipfile, tarfile and the decompressors raise for files that are not in order, seen with mutated archives
 BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError),
     *(RuntimeError, ValueError, IndexError, KeyError, OverflowError, MemoryError),
 )
-LONGEST_NAME, LONGEST_PATH = 255, 2000  # bytes of a part and of all, less than what Linux and macOS allow
+
+MOST_MEMBERS = 10_000_000
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file in an archive: its name there, its declared size in bytes, and how to open it."""
+    """A file or folder in an archive: its name there with `/`, its declared size in bytes, and how to open it."""
 
     name: str
     size: int
+    is_folder: bool
     open: Callable[[], IO[bytes]]
 
 
-def extract_photos(archive: Path, folder: Path, *, max_bytes: int) -> list[str]:
+def extract_photos(
+    archive: Path,
+    folder: Path,
+    *,
+    max_bytes: int,
+    max_files: int = MOST_MEMBERS,
+    encoding: str | None = None,
+    leave_out: Sequence[str] = (),
+) -> Listing:
     """Unpack the photos of a zip or tar archive into `folder`, without the folders that all of them share.
 
     Args:
         archive: any zip, tar, tar.gz, tar.bz2 or tar.xz file.
         folder: is created; left half-filled on error, so give a temporary one.
         max_bytes: bound on the sum of the declared sizes of all members; a member that lies about its size is refused.
+        max_files: bound on the number of members.
+        encoding: of names that do not say that they are UTF-8; None takes UTF-8 only.
+        leave_out: folders that are left out, by name or by the end of their path.
 
     Returns:
-        The photos' paths in `folder`, such as `train/cats/cat.0.jpg`.
+        The photos in `folder`, with paths such as `train/cats/cat.0.jpg`.
 
     Raises:
-        UserError: no archive, truncated, a member that leaves the folder, a link, a member too large in sum, a
-            path that occurs twice, or no photo at all.
+        BrokenFile: no archive, or truncated.
+        UserError: a member that leaves the folder, a link, members too large in sum or too many, a path that occurs
+            twice or is not allowed, or what `Contents.listing` refuses.
     """
     try:
-        with _members(archive) as members:
-            chosen = _choose(archive, members, max_bytes)
-            for path, member in tqdm(chosen.items(), desc=f"unpack {archive.name}", unit="photo", delay=1):
+        with _members(archive, encoding) as members:
+            contents = Contents(archive, leave_out)
+            photos = _choose(contents, members, max_bytes, max_files)
+            listing = contents.listing()
+            prefix = f"{listing.shared}/" if listing.shared else ""
+            for path in tqdm(listing.paths, desc=f"unpack {archive.name}", unit="photo", delay=1):
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                _copy(member, target, archive)
+                _copy(photos[PurePosixPath(prefix + path)], target, archive)
     except BROKEN as error:
-        raise UserError(f"{archive} is truncated or broken ({_said(error)})") from None
+        raise BrokenFile(f"{archive} is truncated or broken ({_said(error)})") from None
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):  # these two come from bad data, others from the disk
             raise
-        raise UserError(f"{archive} is truncated or broken ({_said(error)})") from None
-    return list(chosen)
+        raise BrokenFile(f"{archive} is truncated or broken ({_said(error)})") from None
+    return replace(listing, folder=folder)
 
 
 def _said(error: Exception) -> str:
@@ -77,44 +93,56 @@ def _said(error: Exception) -> str:
 class _members:
     """Open an archive as a list of members, whatever its kind."""
 
-    def __init__(self, archive: Path) -> None:
+    def __init__(self, archive: Path, encoding: str | None) -> None:
         self.archive = archive
+        self.names = Decoder(archive, encoding)
 
     def __enter__(self) -> Iterator[Member]:
         if zipfile.is_zipfile(self.archive):
             self.file: zipfile.ZipFile | tarfile.TarFile = zipfile.ZipFile(self.archive)
             return self._zip(self.file)
         try:
-            self.file = tarfile.open(self.archive)
-        except BROKEN:
-            raise UserError(f"{self.archive} is not a zip or tar archive, or is truncated") from None
+            self.file, self.bounded = open_tar(self.archive)
+        except (*BROKEN, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise BrokenFile(f"{self.archive} is not a zip or tar archive, or is truncated") from None
         return self._tar(self.file)
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
+        if isinstance(self.file, tarfile.TarFile):
+            self.bounded.close()
 
     def _zip(self, file: zipfile.ZipFile) -> Iterator[Member]:
         for info in file.infolist():
+            name = self.names.of_zip(info).replace("\\", "/")
             kind = stat.S_IFMT(info.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise UserError(f"{self.archive}: member {info.filename!r} is a link or device; only files are allowed")
-            if not info.is_dir():
-                yield Member(info.filename, info.file_size, lambda info=info: file.open(info))  # type: ignore[misc]
+                raise UserError(f"{self.archive}: member {name!r} is a link or device; only files are allowed")
+            folder = name.endswith("/") or (kind == stat.S_IFDIR and not info.file_size)
+            yield Member(name, info.file_size, folder, lambda info=info: file.open(info))  # type: ignore[misc]
 
     def _tar(self, file: tarfile.TarFile) -> Iterator[Member]:
         for info in file:
+            name = self.names.of_tar(info).replace("\\", "/")
             if not (info.isfile() or info.isdir()):
-                raise UserError(f"{self.archive}: member {info.name!r} is a link or device; only files are allowed")
-            if info.isfile():
-                yield Member(info.name, info.size, lambda info=info: file.extractfile(info))  # type: ignore
+                raise UserError(f"{self.archive}: member {name!r} is a link or device; only files are allowed")
+            info.pax_headers, file.pax_headers = {}, {}  # else kept for each member
+            self.bounded.left = MOST_ABOUT_A_MEMBER
+            yield Member(name, info.size, info.isdir(), lambda info=info: file.extractfile(info))  # type: ignore
+        self.bounded.left = float("inf")  # from here on it is photos that are read
 
 
-def _choose(archive: Path, members: Iterator[Member], max_bytes: int) -> dict[str, Member]:
+def _choose(
+    contents: Contents, members: Iterator[Member], max_bytes: int, max_files: int
+) -> dict[PurePosixPath, Member]:
+    archive = contents.where
     photos: dict[PurePosixPath, Member] = {}
     folders: set[PurePosixPath] = set()
     total = 0
-    for member in members:
-        path = PurePosixPath(member.name.replace("\\", "/"))
+    for number, member in enumerate(members, 1):
+        path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts or ":" in (*path.parts, "")[0] or "\0" in member.name:
             raise UserError(f"{archive}: member {member.name!r} leaves the folder; only paths inside are allowed")
         total += member.size
@@ -122,32 +150,20 @@ def _choose(archive: Path, members: Iterator[Member], max_bytes: int) -> dict[st
             raise UserError(
                 f"{archive} unpacks to more than {max_bytes / 1e6:.0f} MB, the bound of data.max_unpacked_mb"
             )
-        if is_photo(path.as_posix()):
+        if number > max_files:
+            raise UserError(f"{archive} holds more than {max_files:,} files, the bound of data.max_files")
+        if not path.parts:
+            continue
+        if member.is_folder:
+            contents.add_folder(path.as_posix())
+        elif contents.add(path.as_posix()):
             if path in photos:
                 raise UserError(f"{archive}: member {member.name!r} occurs twice")
             if path in folders or any(parent in photos for parent in path.parents):
                 raise UserError(f"{archive}: member {member.name!r} is a file and a folder at once")
-            longest = max(len(os.fsencode(part)) for part in path.parts)
-            if longest > LONGEST_NAME or len(os.fsencode(path)) > LONGEST_PATH:
-                raise UserError(
-                    f"{archive}: member {member.name[:40]!r}... has too long a name, allowed are "
-                    f"{LONGEST_NAME} bytes a part and {LONGEST_PATH} in all"
-                )
             photos[path] = member
             folders.update(path.parents)
-    if not photos:
-        raise UserError(f"{archive} holds no photos (JPEG, PNG, GIF, BMP or WebP)")
-    shared = shared_folders(list(photos))
-    return {PurePosixPath(*path.parts[shared:]).as_posix(): member for path, member in photos.items()}
-
-
-def shared_folders(paths: Sequence[PurePath]) -> int:
-    """How many leading folders all photos share, leaving each at least its class folder."""
-    shared = 0
-    most = min(len(path.parts) for path in paths) - 2
-    while shared < most and len({path.parts[shared] for path in paths}) == 1 and not part_of(paths[0].parts[shared]):
-        shared += 1
-    return shared
+    return photos
 
 
 def _copy(member: Member, target: Path, archive: Path) -> None:

@@ -9,6 +9,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import Message
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +18,7 @@ from urllib.parse import urlsplit
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from transfer_learning.core.errors import UserError
+from transfer_learning.core.errors import BrokenFile, UserError
 from transfer_learning.core.files import DISK_FULL
 from transfer_learning.core.workspace import main_workspace
 
@@ -50,6 +52,24 @@ def locate(name: str, url: str | None) -> Path:
         "Ways out: put the file there, or in any folder that DATA_MIRROR names; or take photos of your own, "
         "-S data=folder -S data.path=...; or run `make demo`, which needs no download"
     )
+
+
+@contextmanager
+def kept_if_whole(path: Path) -> Iterator[None]:
+    """Remove a file that was downloaded where reading it says BrokenFile, so that the next call asks the server again.
+
+    A server may answer with a page to sign in, or that says that too many have asked.
+    """
+    try:
+        yield
+    except BrokenFile as error:
+        if not path.is_relative_to(main_workspace() / "data" / "downloads"):
+            raise
+        with open(path, "rb") as file:
+            page = file.read(1000).lstrip(b"\xef\xbb\xbf \r\n\t").startswith((b"<", b"{"))
+        path.unlink()
+        what = "what was downloaded is a web page, perhaps to sign in" if page else "the download"
+        raise UserError(f"{error}: {what}; it has been removed, so that the next call downloads anew") from None
 
 
 def downloaded(url: str, name: str, *, plain_http: bool = False) -> Path:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from transfer_learning.core.errors import UserError
-from transfer_learning.ingest import own_folder
-from transfer_learning.ingest.archives import extract_photos
+from transfer_learning.ingest import layout, own_folder
 from transfer_learning.ingest.downloads import locate
 from transfer_learning.ingest.drawn import draw_dataset
+from transfer_learning.ingest.listing import Listing
 from transfer_learning.photos import inventory
+from transfer_learning.settings.data import ArchiveData, DrawnData, FolderData
 from transfer_learning.settings.schema import Settings
 
 
 def fetch_photos(settings: Settings, folder: Path) -> int:
     """Fill `folder` with the photos that `data` names, or with the list of them; returns their number."""
     data = settings.data
-    where, paths, source = _gather(data, folder)
+    listing, source = _gather(data, folder)
+    for note in listing.notes():
+        print(note)
+    where, paths = listing.folder, listing.paths
     broken = inventory.broken(where, paths, max_megapixels=settings.images.max_megapixels)
     if broken:
         said = f"{len(broken)} of {len(paths)} photos are unreadable: {inventory.name_some(broken)}"
         if data.kind != "folder" or not data.skip_broken or len(broken) == len(paths):
             raise UserError(said + ("; data.skip_broken=true leaves them out" if data.kind == "folder" else ""))
+        layout.refuse_lost_classes(listing.rows, broken, source)
         print(f"left out: {said}")
     hashes = inventory.hashes(where, [path for path in paths if path not in broken])
     if data.kind != "drawn":
@@ -37,25 +41,21 @@ def fetch_photos(settings: Settings, folder: Path) -> int:
     return len(hashes)
 
 
-def _gather(data: Any, folder: Path) -> tuple[Path, list[str], str]:
-    """Where the photos are, their paths in there, and where they come from; all but those of a folder of one's own are
-    drawn or unpacked into `folder`."""
+def _gather(data: ArchiveData | FolderData | DrawnData, folder: Path) -> tuple[Listing, Path]:
+    """The photos and where they come from; all but those of one's own folder are drawn or unpacked into `folder`."""
     if data.kind == "drawn":
         options = {"classes": data.classes, "photos_per_class": data.photos_per_class}
-        return folder, draw_dataset(folder, size=data.side, seed=data.seed, **options), data.name
-    if data.kind == "folder":  # `watch` is the path, absolute: DVC may run this in a temporary directory
-        source = own_folder.find(data.path if own_folder.is_url(data.path) else data.watch)
-    else:
+        paths = draw_dataset(folder, size=data.side, seed=data.seed, **options)
+        return Listing(folder, "", layout.read(paths, folder).rows), folder
+    if data.kind == "archive":
         source = locate(data.archive, data.url)
-    if source.is_dir():
-        listing = own_folder.list_folder(source, max_files=data.max_files)
-        if listing.others:
-            print(own_folder.describe(listing.others))
-        return listing.folder, listing.paths, str(source)
-    return folder, extract_photos(source, folder, max_bytes=data.max_unpacked_mb * 1_000_000), str(source)
+        return own_folder.unpacked(source, folder, data), source
+    # `watch` is the path, absolute: DVC may run this in a temporary directory
+    source = own_folder.find(data.path if own_folder.is_url(data.path) else data.watch)
+    return own_folder.listed(source, folder, data), source
 
 
-def _check_digest(hashes: dict[str, str], wanted: str | None, source: str) -> None:
+def _check_digest(hashes: dict[str, str], wanted: str | None, source: Path) -> None:
     found = inventory.digest(hashes)
     if wanted is None:
         print(f"digest of the photos: {found}")

@@ -5,32 +5,17 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from transfer_learning.core.errors import UserError
-from transfer_learning.ingest.archives import shared_folders
-from transfer_learning.ingest.downloads import downloaded
-from transfer_learning.photos.decode import is_hidden
-from transfer_learning.photos.inventory import IN_PLACE, is_photo
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a folder holds.
-
-    Attributes:
-        folder: absolute, without the folders that all photos share.
-        paths: of the photos in it, relative, with `/`, sorted by their UTF-8 bytes.
-        others: number of the other files by suffix, without those in hidden folders; they are left out.
-    """
-
-    folder: Path
-    paths: list[str]
-    others: Counter[str]
+from transfer_learning.ingest.archives import MOST_MEMBERS, extract_photos
+from transfer_learning.ingest.downloads import downloaded, kept_if_whole
+from transfer_learning.ingest.listing import Contents, Listing
+from transfer_learning.photos import names
+from transfer_learning.photos.inventory import IN_PLACE
+from transfer_learning.settings.data import ArchiveData, FolderData
 
 
 def is_url(path: str) -> bool:
@@ -52,60 +37,67 @@ def find(path: str) -> Path:
     found = Path(path).expanduser()
     if not found.exists():
         raise UserError(f"data.path = {path!r}: there is no such folder or file")
+    if not (found.is_dir() or found.is_file()):
+        raise UserError(f"data.path = {path!r} is a pipe or device; allowed are a folder, an archive or a URL")
     return found.resolve()
 
 
-def list_folder(folder: Path, *, max_files: int) -> Listing:
+def listed(source: Path, aside: Path, data: FolderData) -> Listing:
+    """The photos of a folder or archive as `find` gives it; those of an archive are unpacked into `aside`."""
+    if source.is_dir():
+        return list_folder(source, max_files=data.max_files, leave_out=data.leave_out)
+    return unpacked(source, aside, data)
+
+
+def unpacked(archive: Path, folder: Path, data: ArchiveData | FolderData) -> Listing:
+    """The photos of an archive, which are unpacked into `folder`."""
+    with kept_if_whole(archive):
+        return extract_photos(
+            archive,
+            folder,
+            max_bytes=data.max_unpacked_mb * 1_000_000,
+            max_files=data.max_files if data.kind == "folder" else MOST_MEMBERS,
+            encoding=data.encoding,
+            leave_out=data.leave_out,
+        )
+
+
+def list_folder(folder: Path, *, max_files: int, leave_out: Sequence[str] = ()) -> Listing:
     """List a folder of photos without following links.
 
     Raises:
-        UserError: too many files, a link that leaves the folder or leads to another folder, a name that is no text, a
-            folder that cannot be read, or no photo.
+        UserError: too many files, a link that leaves the folder or leads to another folder, a name that is not allowed,
+            a folder that cannot be read, or what `Contents.listing` refuses.
     """
     folder = folder.resolve()
-    paths: list[str] = []
-    others: Counter[str] = Counter()
-    for root, folders, names in os.walk(folder, onerror=_cannot_read):
-        folders[:] = [name for name in folders if not is_hidden(name)]
-        for name in [*folders, *names]:
-            _check(Path(root) / name, folder)
-        for name in names:
-            path = (Path(root) / name).relative_to(folder).as_posix()
-            if is_photo(path):
-                paths.append(path)
-            else:
-                others[Path(name).suffix.lower() or name] += 1
-        if len(paths) + others.total() > max_files:
+    contents = Contents(folder, leave_out)
+    number = 0
+    for root, folders, files in os.walk(folder, onerror=_cannot_read):
+        inside = Path(root).relative_to(folder)
+        for name in folders:
+            contents.add_folder((inside / name).as_posix())
+            if not names.is_hidden((inside / name).as_posix()):
+                _refuse_link(Path(root) / name, folder)
+        for name in files:
+            if contents.add((inside / name).as_posix()):
+                _refuse_link(Path(root) / name, folder)
+        number += len(files)
+        if number > max_files:
             raise UserError(f"{folder} holds more than {max_files:,} files, the bound of data.max_files")
-    if not paths:
-        raise UserError(f"{folder} holds no photos (JPEG, PNG, GIF, BMP or WebP)")
-    shared = shared_folders([Path(path) for path in paths])
-    folder = folder.joinpath(*Path(paths[0]).parts[:shared])
-    inner = ("/".join(Path(path).parts[shared:]) for path in paths)
-    return Listing(folder, sorted(inner, key=os.fsencode), others)
+    return contents.listing()
 
 
 def _cannot_read(error: OSError) -> None:
     raise UserError(f"{error.filename} cannot be read ({error.strerror})")
 
 
-def _check(path: Path, folder: Path) -> None:
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        raise UserError(f"{os.fsencode(path)!r} has a name that is not UTF-8; rename it") from None
+def _refuse_link(path: Path, folder: Path) -> None:
     if path.is_symlink():
         target = path.resolve()
         if not target.is_relative_to(folder):
             raise UserError(f"{path} is a link that leaves the folder, to {target}; put the photos themselves there")
         if target.is_dir():
             raise UserError(f"{path} is a link to a folder; put the photos themselves there")
-
-
-def describe(others: Counter[str]) -> str:
-    """What was left out, on one line."""
-    kinds = ", ".join(f"{number} {suffix}" for suffix, number in others.most_common(6))
-    return f"{others.total():,} file(s) are no photos by their names and are left out ({kinds})"
 
 
 def copy(folder: Path, paths: Iterable[str], target: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transfer_learning.core import files, weights
 from transfer_learning.core.errors import UserError
-from transfer_learning.ingest.downloads import locate
+from transfer_learning.ingest.downloads import kept_if_whole, locate
 from transfer_learning.settings.backbones import BACKBONES, DRAWN, PUBLISHED, small_cnn_weights
 from transfer_learning.settings.schema import Settings
 
@@ -19,7 +19,8 @@ def fetch_backbone(settings: Settings) -> weights.Weights:
     known = BACKBONES[model.name]
     name = known.published_file(model.alpha, model.pretrained_resolution)
     path = locate(name, model.url and model.url + name)
-    arrays = weights.read_published(path)
+    with kept_if_whole(path):
+        arrays = weights.read_published(path)
     found, wanted = sum(array.size for layer in arrays.values() for array in layer), known.parameters[model.alpha]
     if found != wanted:
         raise UserError(

@@ -2,66 +2,29 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from transfer_learning.core.errors import UserError
+from transfer_learning.ingest import layout
 from transfer_learning.photos import inventory
-from transfer_learning.photos.inventory import SUFFIXES
-from transfer_learning.photos.parts import PARTS, part_of
+from transfer_learning.photos.parts import PARTS
 
 MOST_CLASSES = 1000
 FEW_CLASSES = 12  # are counted one by one in a line
 
 
-def has_parts(top: set[str]) -> bool:
-    """Whether the uppermost folders are parts: all of them, or train and at least one more; else they are classes."""
-    parts = {part_of(name) for name in top}
-    return parts <= set(PARTS) or ("train" in parts and len(parts & set(PARTS)) > 1)
-
-
 def label(paths: Iterable[str], folder: Path) -> pd.DataFrame:
-    """Give each photo the class and part that its path says: `class/...` or `train|validation|test/class/...`.
-
-    Args:
-        folder: that the paths are relative to, for messages.
-
-    Returns:
-        One row a photo: path, label, part (empty where the folder has no parts).
+    """Rows of `layout.read`: path, label, part (empty where the folder has no parts).
 
     Raises:
-        UserError: no photo, a photo outside of class folders, or two classes that differ in case or accents' encoding.
+        UserError: as `layout.read`.
     """
-    ordered = [PurePosixPath(path) for path in paths]
-    if not ordered:
-        raise UserError(f"{folder} holds no photos ({', '.join(sorted(SUFFIXES))})")
-    in_parts = has_parts({path.parts[0] for path in ordered if len(path.parts) > 1} or {""})
-    rows = []
-    for path in ordered:
-        folders = path.parts[:-1]
-        part = part_of(folders[0]) if in_parts and folders else ""
-        if len(folders) < (2 if in_parts else 1) or part is None:
-            allowed = "train, validation or test with class folders in them" if in_parts else "class folders"
-            raise UserError(f"photo {folder / path} has no class: allowed are {allowed}")
-        rows.append((path.as_posix(), folders[1 if in_parts else 0], part))
-    _refuse_same_names({name for _, name, _ in rows}, folder)
-    return pd.DataFrame(rows, columns=["path", "label", "part"])
-
-
-def _refuse_same_names(classes: set[str], folder: Path) -> None:
-    seen: dict[str, str] = {}
-    for name in sorted(classes):
-        other = seen.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
-        if other != name:
-            raise UserError(
-                f"{folder}: the classes {other!r} and {name!r} differ only in case or in how letters are encoded; "
-                "rename one, or put their photos together"
-            )
+    return pd.DataFrame(layout.read(paths, folder).rows, columns=["path", "label", "part"])
 
 
 def scan(raw: Path) -> pd.DataFrame:
@@ -126,10 +89,10 @@ def split(
         for label in classes:
             if counts.get((part, label), 0) == 0:
                 number = int((photos["label"] == label).sum())
-                raise UserError(
-                    f"class {label} has {number} photo(s), none of them for {part}: at least three are needed, one "
-                    "each for training, validation and test"
-                )
+                way = "at least three are needed, one each for training, validation and test"
+                if given != {""}:
+                    way = f"every class must be in train and in each of the folders {', '.join(sorted(given))}"
+                raise UserError(f"class {label} has {number} photo(s), none of them for {part}: {way}")
     return table[["path", "label", "part"]].sort_values("path", ignore_index=True)
 
 

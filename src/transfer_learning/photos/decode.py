@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 import threading
 from collections.abc import Iterable
@@ -40,11 +41,6 @@ class Bound:
 
 USUAL = Bound(80)  # as in conf/config.yaml
 ANY = Bound(sys.maxsize)  # of photos that have been checked before
-
-
-def is_hidden(name: str) -> bool:
-    """Whether what lies in a file or folder of this name is left out: hidden, or the __MACOSX folder of archives."""
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def load(path: Path | BinaryIO, *, size: int, bound: Bound = USUAL) -> np.ndarray:
@@ -117,7 +113,10 @@ def _whole(photo: Path | BinaryIO, bound: Bound) -> BinaryIO:
     """The file's bytes in memory; no photo within the bound takes more than 8 a pixel."""
     if not isinstance(photo, Path):
         return photo
-    size = photo.stat().st_size
+    status = photo.stat()
+    if not stat.S_ISREG(status.st_mode):  # reading it might never end
+        raise UserError("is no file but a folder, pipe or device")
+    size = status.st_size
     if size > 8_000_000 * bound.megapixels:
         raise UserError(f"has {size / 1e6:,.0f} MB, more than any photo within {bound}")
     return io.BytesIO(photo.read_bytes())

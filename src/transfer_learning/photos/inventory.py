@@ -6,20 +6,14 @@ import hashlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from transfer_learning.core import files
 from transfer_learning.core.errors import UserError
-from transfer_learning.photos.decode import Bound, is_hidden, load
+from transfer_learning.photos.decode import Bound, load
+from transfer_learning.photos.names import is_photo
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp"}
 IN_PLACE = "in_place.json"  # in data/raw, when the photos are read in a folder elsewhere: that folder, and their sha256
-
-
-def is_photo(path: str) -> bool:
-    """Whether a path in a folder or archive, with `/`, says photo: what `is_hidden` leaves out does not count."""
-    inside = PurePosixPath(path)
-    return inside.suffix.lower() in SUFFIXES and not any(map(is_hidden, inside.parts))
 
 
 def list_photos(folder: Path) -> list[str]:

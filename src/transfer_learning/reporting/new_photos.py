@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from transfer_learning.core.errors import UserError
-from transfer_learning.ingest import splitting
+from transfer_learning.ingest import layout, splitting
 from transfer_learning.photos import decode, inventory
 from transfer_learning.reporting import near_duplicates
 
@@ -41,6 +42,7 @@ class Findings:
         similar: pairs of paths in different parts of the split that look the same.
         split: rows (path, label, part) as the split stage would draw them; None where it would refuse.
         refused: why.
+        lost: classes of which every photo is broken.
     """
 
     table: pd.DataFrame
@@ -52,6 +54,7 @@ class Findings:
     similar: list[tuple[str, str]] = field(default_factory=list)
     split: pd.DataFrame | None = None
     refused: str = ""
+    lost: list[str] = field(default_factory=list)
 
 
 def look(folder: Path, paths: list[str], settings: Any) -> Findings:
@@ -81,8 +84,11 @@ def look(folder: Path, paths: list[str], settings: Any) -> Findings:
         broken=broken,
     )
     _repeats(found)
+    rows = list(labelled[["path", "label", "part"]].itertuples(index=False, name=None))
     shrunk = dict(zip(good, (small for small, _, _ in seen), strict=True))
+    found.lost = layout.lost_classes(rows, broken)
     try:
+        layout.refuse_lost_classes(rows, broken, folder)
         _split(found, settings, shrunk)
     except UserError as error:
         found.refused = str(error)
@@ -140,11 +146,17 @@ def quoted(path: str) -> str:
     return path if plain else "'" + path.replace("'", "\\'") + "'"
 
 
-def proposals(found: Findings, path: str) -> list[tuple[str, str]]:
-    """Settings that suit the photos, as overrides for `dvc exp run`, each with its reason."""
-    chosen = [("data=folder", ""), (f"data.path={quoted(path)}", "")]
+def proposals(found: Findings, path: str, given: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Settings that suit the photos, as overrides for `dvc exp run`, each with its reason.
+
+    Args:
+        given: overrides that it was looked at with.
+    """
+    chosen = [("data=folder", ""), (f"data.path={quoted(path)}", ""), *((override, "") for override in given)]
     if found.broken:
         chosen.append(("data.skip_broken=true", f"{len(found.broken)} photos cannot be read"))
+    if found.lost:
+        chosen.append((layout.left_out(*found.lost), "none of their photos can be read"))
     counts = found.table["label"].value_counts()
     if counts.max() > UNEQUAL * counts.min():
         for phase in ("train_frozen", "finetune"):

@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from transfer_learning.settings.fields import Count, Digest, Fraction, Name, Section, Seed, Url, without_password
+from transfer_learning.settings.fields import (
+    Count,
+    Digest,
+    Fraction,
+    Name,
+    Section,
+    Seed,
+    Url,
+    codec,
+    in_words,
+    without_password,
+)
 
 NAME = "Name of the MLflow experiment; other names keep other photos apart."
 KIND = "archive: a zip or tar file. folder: photos of your own. drawn: pictures drawn on the spot."
@@ -15,6 +26,18 @@ DIGEST = (
     "fetch prints it. null accepts any photos."
 )
 UNPACKED = "Bound on the unpacked size of an archive in MB; a larger one is refused before anything is written."
+LEAVE_OUT = (
+    "Folders to leave out, by name or by the end of their path, such as unsorted or test/raw; what is left out is said."
+)
+ENCODING = (
+    "Encoding of the names in an archive that do not say that they are UTF-8, by Python's name of it: gbk, cp932, "
+    "cp850, ... null takes UTF-8 only."
+)
+Folders = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    Field(description=LEAVE_OUT, json_schema_extra=in_words("a list of folders")),
+]
+Encoding = Annotated[Annotated[str, AfterValidator(codec)] | None, Field(description=ENCODING)]
 WATCH = "DVC looks at this file or folder for changes. Not to be set."
 
 
@@ -30,6 +53,8 @@ class ArchiveData(Section):
         ),
     ]
     url: Annotated[Url, Field(description="Where the archive is fetched from when the mirror folder lacks it.")]
+    leave_out: Folders
+    encoding: Encoding
     digest: Annotated[Digest, Field(description=DIGEST)]
     max_unpacked_mb: Annotated[Count, Field(description=UNPACKED)]
     watch: Annotated[str, Field(description=WATCH)]
@@ -58,8 +83,12 @@ class FolderData(Section):
         bool,
         Field(description="true leaves out the photos that cannot be read, and names them; else they are an error."),
     ]
+    leave_out: Folders
+    encoding: Encoding
     digest: Annotated[Digest, Field(description=DIGEST)]
-    max_files: Annotated[int, Field(ge=1, le=10_000_000, description="Bound on the number of files in a folder.")]
+    max_files: Annotated[
+        int, Field(ge=1, le=10_000_000, description="Bound on the number of files in a folder or archive.")
+    ]
     max_unpacked_mb: Annotated[Count, Field(description=UNPACKED)]
     watch: Annotated[str, Field(description=WATCH)]
 

@@ -32,6 +32,15 @@ def without_password(url: str | None) -> str | None:
     return url
 
 
+def codec(name: str) -> str:
+    """Refuse what Python has no codec of text for."""
+    try:
+        "a".encode(name)
+    except (LookupError, UnicodeError):
+        raise ValueError("is no encoding that Python knows, such as utf-8, gbk, cp932 or cp850") from None
+    return name
+
+
 Url = Annotated[str | None, AfterValidator(without_password)]
 
 
