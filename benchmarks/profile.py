@@ -76,11 +76,11 @@ def networks(values: schema.Settings) -> tuple[dict[str, dict[str, float]], floa
     base = backbone.build(values.model.name, size=size, alpha=values.model.alpha)
     backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
     _, split = read_split(SPLIT)
-    paths = [inventory.root(Path("data/raw")) / path for path in split["train"].paths[:64]]
+    photos = inventory.read(Path("data/raw")).chosen(split["train"].paths[:64])
     n = features.AT_ONCE
     with ThreadPoolExecutor(1) as pool:
-        decoding = timed(lambda: decode.load_batch(paths, size=size, pool=pool)) / len(paths)
-        pixels = decode.load_batch(paths[:n], size=size, pool=pool)
+        decoding = timed(lambda: decode.load_batch(photos, size=size, pool=pool)) / len(photos)
+        pixels = decode.load_batch(photos[:n], size=size, pool=pool)
     rows = augment.draw_transforms(n, values.augment, views=1, size=size, seed=0)[0]
     names = [layer.name for layer in base.layers]
     cut = names.index(boundary) + 1

@@ -34,12 +34,12 @@ def evaluate(settings: Settings) -> None:
     base = backbone.build(settings.model.name, size=size, alpha=settings.model.alpha)
     model = whole_model.whole(base, weights.read(Path("models/finetuned.weights.h5")))
     classes, parts = read_split(SPLIT)
-    test, raw = parts["test"], inventory.root(Path("data/raw"))
-    decoded = (chunk for _, chunk in chunks.chunks([raw / path for path in test.paths], size=size))
+    test, photos = parts["test"], inventory.read(Path("data/raw"))
+    decoded = (chunk for _, chunk in chunks.chunks(photos.chosen(test.paths), size=size))
     probabilities = whole_model.predict(model, decoded, threads=slices())  # (n, classes)
     predicted = evaluation.predict(probabilities, threshold=options.threshold)  # (n,)
     found = predictions.Predictions(test.paths, test.labels, probabilities, predicted, classes)
-    run = of_a_run.Run(settings, base, model, raw, parts["train"], found)
+    run = of_a_run.Run(settings, base, model, photos, parts["train"], found)
     whole_model.check_parts(base, settings.model.boundary, model, run.test_pixels(found.least_sure()))
     metrics = evaluation.measure(
         test.labels, probabilities,
@@ -50,7 +50,7 @@ def evaluate(settings: Settings) -> None:
         classes=classes, threshold=options.threshold, max_megapixels=settings.images.max_megapixels,
     )  # fmt: skip
     files.write_json(Path("reports/test/metrics.json"), metrics)
-    predictions.write(predictions.PATH, found, raw)
+    predictions.write(predictions.PATH, found, photos)
     of_a_run.draw(run)
     print(evaluation.in_words(metrics, confidence=options.confidence))
 

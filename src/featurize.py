@@ -27,7 +27,7 @@ def main() -> None:
             base,
             settings.model.boundary,
             split,
-            inventory.root(Path("data/raw")),
+            inventory.read(Path("data/raw")),
             folder,
             size=size,
             transforms=transforms,

@@ -17,7 +17,7 @@ def main() -> None:
     with files.written_aside(Path("data/raw")) as folder:
         number = fetch_photos(settings, folder)
         weights.write(Path("data/pretrained/backbone.weights.h5"), backbone)
-    where = inventory.root(Path("data/raw"))
+    where = inventory.read(Path("data/raw")).folder
     filled = "drawn at random" if backbone is DRAWN else f"of {len(backbone)} layers with weights"
     print(f"{number:,} photos in {where}, all readable; backbone {filled}")
 

@@ -15,6 +15,7 @@ from transfer_learning.evaluation import metrics as evaluation
 from transfer_learning.evaluation import predictions
 from transfer_learning.evaluation.predictions import Predictions
 from transfer_learning.figures import drawing, results, training
+from transfer_learning.photos.inventory import Photos
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 1, 1])
 PROBABILITIES = np.array([0.05, 0.15, 0.35, 0.85, 0.45, 0.75, 0.95, 0.98])
@@ -173,7 +174,7 @@ def test_predictions_csv_is_what_pandas_would_write_and_is_read_back(classes: li
     )
     if not two:
         table["label_probability"] = probabilities[rows, labels].astype(float).round(6)
-    predictions.write(tmp_path / "predictions.csv", found, tmp_path)
+    predictions.write(tmp_path / "predictions.csv", found, Photos(tmp_path))
     text = (tmp_path / "predictions.csv").read_text(encoding="utf-8")
     assert text == table.to_csv(index=False, lineterminator="\n")
     back = list(predictions.read(text).values())

@@ -14,6 +14,7 @@ from transfer_learning.evaluation import whole_model
 from transfer_learning.network import backbone
 from transfer_learning.network.head import HEAD
 from transfer_learning.photos import chunks
+from transfer_learning.photos.decode import Photo
 from transfer_learning.settings import backbones
 
 SIDE = 224
@@ -28,21 +29,22 @@ def test_chunks_are_dropped_when_they_are_predicted(monkeypatch: pytest.MonkeyPa
     alive: set[int] = set()
     most = []
 
-    def decoded(paths: list[Path], **_: object) -> np.ndarray:
-        made = np.full((len(paths), 32, 32, 3), int(paths[0].stem), np.uint8)
-        alive.add(int(paths[0].stem))
-        weakref.finalize(made, alive.discard, int(paths[0].stem))
+    def decoded(photos: list[Photo], **_: object) -> np.ndarray:
+        first = int(photos[0].path.stem)
+        made = np.full((len(photos), 32, 32, 3), first, np.uint8)
+        alive.add(first)
+        weakref.finalize(made, alive.discard, first)
         most.append(len(alive))
         return made
 
     monkeypatch.setattr(chunks, "load_batch", decoded)
-    paths = [Path(f"{number % 256}.png") for number in range(20 * chunks.CHUNK + 3)]
+    photos = [Photo(Path(f"{number % 256}.png")) for number in range(20 * chunks.CHUNK + 3)]
     model = whole_model.whole(
         backbone.build("small_cnn", size=32),
         backbones.small_cnn_weights() | {HEAD: [np.ones((128, 1), np.float32), np.zeros(1, np.float32)]},
     )
-    found = whole_model.predict(model, (chunk for _, chunk in chunks.chunks(paths, size=32)), threads=2)
-    assert found.shape == (len(paths), 2)
+    found = whole_model.predict(model, (chunk for _, chunk in chunks.chunks(photos, size=32)), threads=2)
+    assert found.shape == (len(photos), 2)
     assert len(most) == 21
     assert max(most) <= 4  # the one in work, the next one, and what threads have not let go of yet
 

@@ -57,7 +57,7 @@ def test_five_classes_of_a_folder_run_through_the_whole_dag(own: Clone, folder: 
 def test_photos_are_read_in_place(own: Clone, folder: Path) -> None:
     raw = own.folder / "data/raw"
     assert [path.name for path in raw.iterdir()] == [inventory.IN_PLACE]
-    assert inventory.root(raw) == folder
+    assert inventory.read(raw).folder == folder
     listed = inventory.inventory(raw)
     assert len(listed) == 120
     name = "バー/deeper down/1 a.PNG"
@@ -99,6 +99,19 @@ def test_dvc_notices_a_changed_photo(change: str, own: Clone, folder: Path) -> N
         photo.write_bytes(before)
         (folder / CLASSES[0] / "new.jpg").unlink(missing_ok=True)
     assert "up to date" in own.run("dvc", "status")
+
+
+def test_a_photo_that_changes_between_two_stages_ends_the_stage_that_reads_it(own: Clone, folder: Path) -> None:
+    split = pd.read_csv(own.folder / "data/split.csv")
+    photo = folder / split["path"][split["part"] == "train"].iloc[0]
+    before, features = photo.read_bytes(), (own.folder / "data/features/train_pooled.npy").read_bytes()
+    try:
+        photo.write_bytes(before + b"\0")
+        said = own.run("python", "src/featurize.py", code=2).splitlines()[-1]
+    finally:
+        photo.write_bytes(before)
+    assert said.startswith(f"error: photo {photo} has changed since fetch read it: put it back, or `dvc repro --force ")
+    assert (own.folder / "data/features/train_pooled.npy").read_bytes() == features
 
 
 def test_a_wrong_path_ends_an_experiment_before_dvc_looks_at_it(own: Clone, folder: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from support.own_folder import CLASSES, draw_folder
 
 from transfer_learning.core.errors import UserError
 from transfer_learning.ingest import own_folder
-from transfer_learning.photos import inventory
+from transfer_learning.photos import inventory, names
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "url", "copied"])
@@ -111,7 +111,7 @@ def test_a_folder_that_cannot_be_used_is_one_line(
 ) -> None:
     clone, folder = composed, draw_folder(tmp_path / "photos", 6, CLASSES[:2])
     first, second = folder / CLASSES[0], folder / CLASSES[1]
-    everything = [path for path in folder.rglob("*.*") if inventory.is_photo(path.name)]
+    everything = [path for path in folder.rglob("*.*") if names.is_photo(path.name)]
     if wrong == "no photos":
         shutil.rmtree(first)
         shutil.rmtree(second)

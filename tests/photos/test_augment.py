@@ -16,6 +16,7 @@ from support.clone import ROOT
 
 from transfer_learning.core.errors import UserError
 from transfer_learning.photos import augment, decode
+from transfer_learning.photos.inventory import Photos
 from transfer_learning.photos.parts import Part
 from transfer_learning.settings import params
 from transfer_learning.settings.schema import Augment
@@ -226,7 +227,7 @@ def test_photos_for_fine_tuning_are_the_same_views(tmp_path: Path) -> None:
     part = Part([Path(f"{number}.png") for number in range(3)], np.zeros(3, np.uint8))
     rows = draw(option("strong"), n=3, views=2)
     with ThreadPoolExecutor(1) as pool:
-        batch = from_photos(part, tmp_path, size=SIZE, pool=pool, transforms=rows)(1, np.array([2, 0]))
+        batch = from_photos(part, Photos(tmp_path), size=SIZE, pool=pool, transforms=rows)(1, np.array([2, 0]))
     plain = np.stack([decode.load(tmp_path / f"{number}.png", size=SIZE) for number in (2, 0)])
     np.testing.assert_array_equal(batch, augment.apply(plain, rows[1, [2, 0]]))
     assert np.abs(batch - plain).mean() > 5

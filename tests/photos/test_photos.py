@@ -15,7 +15,7 @@ from PIL import Image
 from transfer_learning.core.errors import UserError
 from transfer_learning.ingest import own_folder
 from transfer_learning.ingest.drawn import draw
-from transfer_learning.photos import decode, inventory
+from transfer_learning.photos import decode, inventory, names
 
 PICTURE = draw("ring", size=64, generator=np.random.default_rng(3))
 
@@ -34,7 +34,7 @@ def test_modes_and_formats_equal_pillow(name: str, mode: str, tmp_path: Path) ->
     with Image.open(tmp_path / name) as image:
         reference = np.asarray(image.convert("RGB"))
     np.testing.assert_array_equal(read(tmp_path / name), reference)
-    assert inventory.is_photo(name)
+    assert names.is_photo(name)
 
 
 def test_transparency_lies_on_white(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ HIDDEN = ("a/.b.jpg", ".thumbnails/a/b.jpg", "a/.git/b.jpg", "__MACOSX/a/b.jpg",
 
 
 def test_hidden_files_and_folders_and_other_files_are_no_photos() -> None:
-    assert not any(map(inventory.is_photo, (*HIDDEN, "a/b.txt", "a/jpg", "vectorize.py")))
+    assert not any(map(names.is_photo, (*HIDDEN, "a/b.txt", "a/jpg", "vectorize.py")))
 
 
 def test_one_rule_says_what_a_folder_holds_wherever_it_lies(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from transfer_learning.evaluation import whole_model
 from transfer_learning.network import backbone, features, stored
 from transfer_learning.network.head import HEAD
 from transfer_learning.photos import augment
+from transfer_learning.photos.inventory import Photos
 from transfer_learning.photos.parts import Part
 from transfer_learning.serving.predictor import Predictor
 from transfer_learning.settings import backbones, schema
@@ -227,7 +228,7 @@ def test_features_on_disk_equal_a_plain_computation(tmp_path: Path) -> None:
     parts = {part: Part(p, np.arange(len(p), dtype=np.uint8) % 2) for part, p in chosen.items()}
     settings = schema.Augment.model_validate(read_yaml(ROOT / "params.yaml")["augment"] | {"crop": 0.75, "hue": 0.03})
     rows = augment.draw_transforms(40, settings, views=2, size=32, seed=5)
-    features.compute(base, "block_2_relu", parts, tmp_path / "raw", tmp_path / "f", size=32, transforms=rows)
+    features.compute(base, "block_2_relu", parts, Photos(tmp_path / "raw"), tmp_path / "f", size=32, transforms=rows)
     train, validation = stored.read(tmp_path / "f", "train"), stored.read(tmp_path / "f", "validation")
     assert train.activations.shape == (2, 40, 8, 8, 32)
     assert train.activations.dtype == np.float16

@@ -93,6 +93,7 @@ def test_interrupted_features_go_on_and_say_so_in_a_sentence(
     from transfer_learning.ingest.drawn import draw_dataset
     from transfer_learning.network import backbone, features
     from transfer_learning.photos import augment, chunks
+    from transfer_learning.photos.inventory import Photos
     from transfer_learning.photos.parts import Part
     from transfer_learning.settings import backbones, schema
 
@@ -104,7 +105,7 @@ def test_interrupted_features_go_on_and_say_so_in_a_sentence(
         settings.read_yaml(ROOT / "params.yaml")["augment"] | {"crop": 0.75, "hue": 0.03}
     )
     rows = augment.draw_transforms(40, strong, views=1, size=32, seed=5)
-    decode, given = chunks.load_batch, []
+    decode, given, photos = chunks.load_batch, [], Photos(tmp_path / "raw")
 
     def stopped(chosen: list[Path], **options: Any) -> np.ndarray:
         given.append(len(chosen))
@@ -113,7 +114,7 @@ def test_interrupted_features_go_on_and_say_so_in_a_sentence(
         return decode(chosen, **options)
 
     def compute(name: str) -> str:
-        features.compute(base, "block_2_relu", parts, tmp_path / "raw", tmp_path / name, size=32, transforms=rows)
+        features.compute(base, "block_2_relu", parts, photos, tmp_path / name, size=32, transforms=rows)
         return capsys.readouterr().out
 
     assert "going on" not in compute("whole")

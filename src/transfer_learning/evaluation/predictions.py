@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from transfer_learning.core.errors import UserError
-from transfer_learning.core.files import digest, written_aside
+from transfer_learning.core.files import written_aside
+from transfer_learning.photos.inventory import Photos
 
 PATH = Path("reports/test/predictions.csv")
 COLUMNS = ("path", "sha256", "label", "probability", "predicted")
@@ -56,16 +57,16 @@ class Predictions:
         return np.argsort(self.probabilities.max(axis=1), kind="stable")[:number]
 
 
-def write(path: Path, found: Predictions, folder: Path) -> None:
+def write(path: Path, found: Predictions, photos: Photos) -> None:
     """Write one row a photo.
 
     Args:
-        folder: that the photos' paths are relative to.
+        photos: those that were predicted are among them.
     """
     two, rows = len(found.classes) == 2, np.arange(len(found.labels))
     columns: list[Iterable[Any]] = [
         (photo.as_posix() for photo in found.paths),
-        (digest(folder / photo, "sha256") for photo in found.paths),
+        map(photos.sha256, found.paths),
         (found.classes[label] for label in found.labels),
         _rounded(found.probabilities[:, 1] if two else found.confidence),
         (found.classes[predicted] for predicted in found.predicted),

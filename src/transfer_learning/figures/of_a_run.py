@@ -18,6 +18,7 @@ from transfer_learning.evaluation.predictions import Predictions
 from transfer_learning.figures import drawing, grad_cam, results, training
 from transfer_learning.photos import augment
 from transfer_learning.photos.decode import load_batch
+from transfer_learning.photos.inventory import Photos
 from transfer_learning.photos.parts import Part
 from transfer_learning.settings.schema import Settings
 
@@ -31,7 +32,7 @@ class Run:
     Attributes:
         base: its backbone.
         model: the whole model.
-        photos: folder that the paths of photos are relative to.
+        photos: of all parts.
         train: the training photos.
         test: what the model makes of the test photos.
     """
@@ -39,14 +40,14 @@ class Run:
     settings: Settings
     base: keras.Model
     model: keras.Model
-    photos: Path
+    photos: Photos
     train: Part
     test: Predictions
 
     def pixels(self, paths: list[Path]) -> np.ndarray:
         """Photos (n, size, size, 3) uint8."""
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return load_batch([self.photos / path for path in paths], size=self.settings.images.size, pool=pool)
+            return load_batch(self.photos.chosen(paths), size=self.settings.images.size, pool=pool)
 
     def test_pixels(self, indices: np.ndarray) -> np.ndarray:
         """Test photos by their indices, as figures take them."""

@@ -28,16 +28,17 @@ def fetch_photos(settings: Settings, folder: Path) -> int:
             raise UserError(said + ("; data.skip_broken=true leaves them out" if data.kind == "folder" else ""))
         layout.refuse_lost_classes(listing.rows, broken, source)
         print(f"left out: {said}")
-    hashes = inventory.hashes(where, [path for path in paths if path not in broken])
+    good = [path for path in paths if path not in broken]
+    if data.kind == "folder" and data.copy_photos and where != folder:
+        own_folder.copy(where, good, folder)
+        where = folder  # before they are digested: a photo may change while it is copied
+    hashes = inventory.hashes(where, good)
     if data.kind != "drawn":
         _check_digest(hashes, data.digest, source)
-    if where == folder:
-        for path in broken:
-            (folder / path).unlink()
-    elif data.kind == "folder" and data.copy_photos:
-        own_folder.copy(where, hashes, folder)
-    else:
+    if where != folder:
         own_folder.write_list(folder, where, hashes)
+    for path in broken:
+        (folder / path).unlink(missing_ok=True)
     return len(hashes)
 
 

@@ -30,7 +30,7 @@ def label(paths: Iterable[str], folder: Path) -> pd.DataFrame:
 def scan(raw: Path) -> pd.DataFrame:
     """List the photos of data/raw, sorted by path: rows of `label` with the sha256 of each."""
     found = inventory.inventory(raw)
-    return label(found, inventory.root(raw)).assign(sha256=list(found.values()))
+    return label(found, inventory.read(raw).folder).assign(sha256=list(found.values()))
 
 
 def drop_duplicates(photos: pd.DataFrame) -> pd.DataFrame:

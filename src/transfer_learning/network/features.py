@@ -23,6 +23,7 @@ from transfer_learning.network.runtime import slices
 from transfer_learning.network.stored import KINDS
 from transfer_learning.photos import augment
 from transfer_learning.photos.chunks import chunks
+from transfer_learning.photos.inventory import Photos
 from transfer_learning.photos.parts import Part
 
 AT_ONCE = 8  # photos in one call of the network: what a layer gives still fits the cache when the next one takes it
@@ -57,7 +58,7 @@ def compute(
     base: keras.Model,
     boundary: str,
     parts: dict[str, Part],
-    raw: Path,
+    photos: Photos,
     folder: Path,
     *,
     size: int,
@@ -72,7 +73,7 @@ def compute(
         transforms: (views, n, columns) float32 from `augment.draw_transforms`, for the n training photos.
 
     Raises:
-        UserError: the disk is too small, a photo is broken, or activations are too large for float16.
+        UserError: the disk is too small, a photo is gone or has changed, or activations are too large for float16.
     """
     views, train = transforms.shape[:2]
     needed = bytes_needed(base, boundary, train=train, validation=len(parts["validation"].labels), views=views)
@@ -88,7 +89,7 @@ def compute(
     network = _cut(base, boundary)
     plain = augment.identity(len(parts["validation"].labels), columns=transforms.shape[2])[None]
     for part, rows in (("train", transforms), ("validation", plain)):
-        _compute_part(network, parts[part], rows, raw, folder / part, size)
+        _compute_part(network, parts[part], rows, photos, folder / part, size)
     (folder / PROGRESS).unlink()
 
 
@@ -110,16 +111,18 @@ def _cut(base: keras.Model, boundary: str) -> _Network:
     return _Network(boundary, base.get_layer(boundary).output.shape[1:], base.output.shape[-1], transform)
 
 
-def _compute_part(network: _Network, part: Part, transforms: np.ndarray, raw: Path, prefix: Path, size: int) -> None:
-    views, photos = transforms.shape[:2]
+def _compute_part(
+    network: _Network, part: Part, transforms: np.ndarray, photos: Photos, prefix: Path, size: int
+) -> None:
+    views, number = transforms.shape[:2]
     done = _read_progress(prefix.parent).get(prefix.name, 0)
     if not done:
-        _reserve(f"{prefix}_activations.npy", (views, photos, *network.activations), np.float16)
-        _reserve(f"{prefix}_pooled.npy", (views, photos, network.channels), np.float32)
+        _reserve(f"{prefix}_activations.npy", (views, number, *network.activations), np.float16)
+        _reserve(f"{prefix}_pooled.npy", (views, number, network.channels), np.float32)
     np.save(f"{prefix}_labels.npy", part.labels)
-    bar = tqdm(desc=f"featurize {prefix.name}", total=views * photos, initial=views * done, unit="photo")
+    bar = tqdm(desc=f"featurize {prefix.name}", total=views * number, initial=views * done, unit="photo")
     with bar, ThreadPoolExecutor(slices()) as pool:
-        for start, chunk in chunks([raw / path for path in part.paths], size=size, done=done):
+        for start, chunk in chunks(photos.chosen(part.paths), size=size, done=done):
             rows = slice(start, start + len(chunk))
             if not _compute_chunk(network, chunk, transforms[:, rows], rows, prefix, pool):
                 said = f"activations at {network.boundary} do not fit float16 (over 65,504)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
@@ -11,7 +12,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -26,6 +27,7 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 OPENING = threading.Lock()
+AS_IT_IS_NOW = "put it back, or `dvc repro --force fetch` takes the folder as it is now"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,13 @@ class Bound:
 
     def __str__(self) -> str:
         return f"the {self.megapixels} megapixels that {self.said}"
+
+
+class Photo(NamedTuple):
+    """A photo to read. `sha256`: that its file must have, where nobody but its owner keeps it; None where DVC does."""
+
+    path: Path
+    sha256: str | None = None
 
 
 USUAL = Bound(80)  # as in conf/config.yaml
@@ -111,15 +120,17 @@ def _decoded(path: Path | BinaryIO, size: int, bound: Bound, *, square: bool = T
 
 def _whole(photo: Path | BinaryIO, bound: Bound) -> BinaryIO:
     """The file's bytes in memory; no photo within the bound takes more than 8 a pixel."""
-    if not isinstance(photo, Path):
-        return photo
+    return io.BytesIO(_content(photo, bound)) if isinstance(photo, Path) else photo
+
+
+def _content(photo: Path, bound: Bound) -> bytes:
     status = photo.stat()
     if not stat.S_ISREG(status.st_mode):  # reading it might never end
         raise UserError("is no file but a folder, pipe or device")
     size = status.st_size
     if size > 8_000_000 * bound.megapixels:
         raise UserError(f"has {size / 1e6:,.0f} MB, more than any photo within {bound}")
-    return io.BytesIO(photo.read_bytes())
+    return photo.read_bytes()
 
 
 def _orientation(image: Image.Image) -> int:
@@ -149,19 +160,26 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def load_batch(paths: Iterable[Path], *, size: int, pool: ThreadPoolExecutor) -> np.ndarray:
+def load_batch(photos: Iterable[Photo], *, size: int, pool: ThreadPoolExecutor) -> np.ndarray:
     """Decode photos that `broken` has passed, side by side.
 
     Returns:
-        (n, size, size, 3) uint8 in [0, 255], in the order of `paths`.
+        (n, size, size, 3) uint8 in [0, 255], in the order of `photos`.
+
+    Raises:
+        UserError: a photo is gone, broken, or another than the one that fetch has read.
     """
 
-    def load_named(path: Path) -> np.ndarray:
+    def load_named(photo: Photo) -> np.ndarray:
+        path, sha256 = photo
         try:
-            return load(path, size=size, bound=ANY)
+            content = _content(path, ANY)
+            if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+                raise UserError(f"has changed since fetch read it: {AS_IT_IS_NOW}")
+            return load(io.BytesIO(content), size=size, bound=ANY)
         except UserError as error:
             raise UserError(f"photo {path} {error}") from None
         except OSError as error:
             raise UserError(f"photo {path} cannot be opened ({error.strerror}); has it been moved?") from None
 
-    return np.stack(list(pool.map(load_named, paths)))
+    return np.stack(list(pool.map(load_named, photos)))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from transfer_learning.core import files
 from transfer_learning.core.errors import UserError
-from transfer_learning.photos.decode import Bound, load
+from transfer_learning.photos.decode import Bound, Photo, load
 from transfer_learning.photos.names import is_photo
 
 IN_PLACE = "in_place.json"  # in data/raw, when the photos are read in a folder elsewhere: that folder, and their sha256
@@ -64,15 +66,40 @@ def digest(hashes: dict[str, str]) -> str:
     return lines.hexdigest()
 
 
-def root(raw: Path) -> Path:
-    """The folder that the photos of data/raw lie in: `raw` itself, or the one elsewhere in which they are read."""
-    listed = raw / IN_PLACE
-    return Path(json.loads(listed.read_text(encoding="utf-8"))["folder"]) if listed.exists() else raw
+@dataclass(frozen=True)
+class Photos:
+    """The photos of data/raw, as the stages read them.
+
+    Attributes:
+        folder: that they lie in: data/raw itself, or the one elsewhere in which they are read.
+        listed: sha256 of each by path, as fetch found it, where they lie elsewhere; None where DVC keeps them.
+    """
+
+    folder: Path
+    listed: Mapping[str, str] | None = None
+
+    def chosen(self, paths: Iterable[Path]) -> list[Photo]:
+        """Photos to read; of one that is not in the list no content is right."""
+        if self.listed is None:
+            return [Photo(self.folder / path) for path in paths]
+        return [Photo(self.folder / path, self.listed.get(path.as_posix(), "")) for path in paths]
+
+    def sha256(self, path: Path) -> str:
+        """sha256 of a photo that has been read."""
+        if self.listed is None:
+            return files.digest(self.folder / path, "sha256")
+        return self.listed[path.as_posix()]
+
+
+def read(raw: Path) -> Photos:
+    """What data/raw holds: the photos, or the list of them."""
+    if not (raw / IN_PLACE).exists():
+        return Photos(raw)
+    listed = json.loads((raw / IN_PLACE).read_text(encoding="utf-8"))
+    return Photos(Path(listed["folder"]), listed["photos"])
 
 
 def inventory(raw: Path) -> dict[str, str]:
-    """sha256 of each photo of data/raw by its path in `root`; of photos elsewhere as they were when fetch ran."""
-    listed = raw / IN_PLACE
-    if listed.exists():
-        return dict(json.loads(listed.read_text(encoding="utf-8"))["photos"])
-    return hashes(raw, list_photos(raw))
+    """sha256 of each photo of data/raw by its path in the folder; of photos elsewhere as they were when fetch ran."""
+    listed = read(raw).listed
+    return hashes(raw, list_photos(raw)) if listed is None else dict(listed)

@@ -191,7 +191,7 @@ def _draw_confusions(path: Path, found: Comparison) -> None:
 def _draw_flips(path: Path, found: Comparison, raw: Path) -> None:
     """Thumbnails of flipped photos, the lost ones first; nothing where none of them is there."""
     assert found.paired
-    folder = inventory.root(raw)
+    folder = inventory.read(raw).folder
 
     def there(flip: gate.Flip) -> bool:  # the photo that was tested, and no other of its name
         return (folder / flip.path).is_file() and files.digest(folder / flip.path, "sha256") == flip.sha256
