@@ -101,17 +101,20 @@ def test_dvc_notices_a_changed_photo(change: str, own: Clone, folder: Path) -> N
     assert "up to date" in own.run("dvc", "status")
 
 
-def test_a_photo_that_changes_between_two_stages_ends_the_stage_that_reads_it(own: Clone, folder: Path) -> None:
+@pytest.mark.parametrize(("stage", "part"), [("featurize", "train"), ("evaluate", "test")])
+def test_a_photo_that_changes_between_two_stages_ends_the_stage_that_reads_it(
+    stage: str, part: str, own: Clone, folder: Path
+) -> None:
     split = pd.read_csv(own.folder / "data/split.csv")
-    photo = folder / split["path"][split["part"] == "train"].iloc[0]
-    before, features = photo.read_bytes(), (own.folder / "data/features/train_pooled.npy").read_bytes()
+    photo = folder / split["path"][split["part"] == part].iloc[0]
+    before, outputs = photo.read_bytes(), own.run("dvc", "status")
     try:
         photo.write_bytes(before + b"\0")
-        said = own.run("python", "src/featurize.py", code=2).splitlines()[-1]
+        said = own.run("python", f"src/{stage}.py", code=2).splitlines()[-1]
     finally:
         photo.write_bytes(before)
-    assert said.startswith(f"error: photo {photo} has changed since fetch read it: put it back, or `dvc repro --force ")
-    assert (own.folder / "data/features/train_pooled.npy").read_bytes() == features
+    assert said.startswith(f"error: {stage}: photo {photo} has changed since fetch read it: put it back, or `dvc repro")
+    assert own.run("dvc", "status") == outputs
 
 
 def test_a_wrong_path_ends_an_experiment_before_dvc_looks_at_it(own: Clone, folder: Path, tmp_path: Path) -> None:

@@ -89,12 +89,20 @@ def broken(folder: Path) -> dict[str, str]:
     (folder / "cut.jpg").write_bytes((folder / "good.jpg").read_bytes()[:-400])
     (folder / "cut.png").write_bytes((folder / "good.png").read_bytes()[:-400])
     PICTURE.save(folder / "other.png", format="TIFF")
+    PICTURE.save(folder / "new.jpg", format="AVIF")
+    PICTURE.save(folder / "j2k.jpg", format="JPEG2000")
+    (folder / "phone.jpg").write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
+    (folder / "film.jpg").write_bytes(b"\0\0\0\x18ftypmp42" + bytes(50))
     return {
         "empty.jpg": "is empty",
         "text.jpg": "is not a JPEG",
         "cut.jpg": "cannot be decoded",
         "cut.png": "cannot be decoded",
-        "other.png": "is not a JPEG",
+        "other.png": "is TIFF: convert it to JPEG",
+        "new.jpg": "is AVIF: convert it to JPEG",
+        "j2k.jpg": "is JPEG 2000: convert it to JPEG",
+        "phone.jpg": "is HEIC: convert it to JPEG",
+        "film.jpg": "is not a JPEG",
     }
 
 
@@ -108,7 +116,7 @@ def test_all_broken_files_are_named_at_once(tmp_path: Path) -> None:
     wrong = broken(tmp_path)
     found = inventory.broken(tmp_path, [*inventory.list_photos(tmp_path), "gone.jpg"], max_megapixels=80)
     assert found.keys() == wrong.keys() | {"gone.jpg"}
-    assert inventory.name_some(found).endswith("; and 1 more")
+    assert inventory.name_some(found).endswith("; and 5 more")
     assert inventory.name_some({"a.jpg": "is empty"}) == "a.jpg is empty"
 
 

@@ -81,10 +81,16 @@ def _expand(given: list[Path]) -> list[Path]:
 
     paths: list[Path] = []
     for path in given:
-        inside = [path / name for name in inventory.list_photos(path)] if path.is_dir() else [path]
+        if not path.is_dir():
+            paths.append(path)
+            continue
+        inside, left_out = inventory.list_photos(path), inventory.left_out(path)
+        said = f"{names.shown(str(path))}: {names.describe(left_out)}" if left_out else ""
         if not inside:
-            raise UserError(f"folder {path} holds no photos ({names.KINDS})")
-        paths += inside
+            raise UserError(f"folder {names.shown(str(path))} holds no photos ({names.KINDS}){said and '; '}{said}")
+        if said:
+            print(said, file=sys.stderr)
+        paths += [path / name for name in inside]
     return paths
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import stat
 import sys
 import threading
@@ -20,6 +19,14 @@ from PIL import Image
 from transfer_learning.core.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+TO_CONVERT = {  # photos of other formats, whatever their suffix: how the file begins, or names its brand
+    "HEIC": (b"hei", b"hev", b"mif1", b"msf1"),
+    "AVIF": (b"avi",),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "JPEG XL": (b"\xff\n", b"\0\0\0\x0cJXL "),
+    "JPEG 2000": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
+    "Photoshop": (b"8BPS",),
+}
 ORIENTATION = 0x0112  # the EXIF tag, and what each value asks for
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -108,8 +115,7 @@ def _decoded(path: Path | BinaryIO, size: int, bound: Bound, *, square: bool = T
             seen.thumbnail((size, size))
             return np.asarray(seen)
     except Image.UnidentifiedImageError:
-        empty = path.stat().st_size == 0 if isinstance(path, Path) else not path.seek(0, os.SEEK_END)
-        raise UserError("is empty" if empty else "is not a JPEG, PNG, GIF, BMP or WebP file") from None
+        raise UserError(_what(path)) from None
     except MemoryError:
         raise UserError("takes more memory to decode than there is") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # Pillow's decoders raise all of these
@@ -131,6 +137,22 @@ def _content(photo: Path, bound: Bound) -> bytes:
     if size > 8_000_000 * bound.megapixels:
         raise UserError(f"has {size / 1e6:,.0f} MB, more than any photo within {bound}")
     return photo.read_bytes()
+
+
+def _what(photo: Path | BinaryIO) -> str:
+    """What is wrong with a file that is no photo of ours, by its first bytes."""
+    if isinstance(photo, Path):
+        with open(photo, "rb") as file:
+            start = file.read(16)
+    else:
+        photo.seek(0)
+        start = photo.read(16)
+    if not start:
+        return "is empty"
+    for kind, signs in TO_CONVERT.items():
+        if start.startswith(signs) or (start[4:8] == b"ftyp" and start[8:].startswith(signs)):
+            return f"is {kind}: convert it to JPEG"
+    return "is not a JPEG, PNG, GIF, BMP or WebP file"
 
 
 def _orientation(image: Image.Image) -> int:

@@ -5,23 +5,34 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from transfer_learning.core import files
 from transfer_learning.core.errors import UserError
+from transfer_learning.photos import names
 from transfer_learning.photos.decode import Bound, Photo, load
-from transfer_learning.photos.names import is_photo
 
 IN_PLACE = "in_place.json"  # in data/raw, when the photos are read in a folder elsewhere: that folder, and their sha256
 
 
 def list_photos(folder: Path) -> list[str]:
     """Paths of all photos below `folder`, relative, with `/`, sorted by their UTF-8 bytes."""
-    paths = ((Path(root) / name).relative_to(folder).as_posix() for root, _, names in os.walk(folder) for name in names)
-    return sorted(filter(is_photo, paths), key=os.fsencode)
+    return sorted(filter(names.is_photo, _files(folder)), key=os.fsencode)
+
+
+def left_out(folder: Path) -> Counter[str]:
+    """Number of the other files below `folder`, by what they are."""
+    return Counter(names.reason(path) for path in _files(folder) if not names.is_photo(path))
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for root, _, files_there in os.walk(folder):
+        inside = Path(root).relative_to(folder)
+        yield from ((inside / name).as_posix() for name in files_there)
 
 
 def broken(folder: Path, paths: list[str], *, max_megapixels: int) -> dict[str, str]:

@@ -29,7 +29,7 @@ OF_PROGRAMS = {
     *(".git", ".dvc", ".svn", ".hg", ".idea", ".vscode", ".venv", ".tox", ".spotlight-v100", ".fseventsd"),
 }
 LONGEST_NAME, LONGEST_PATH = 255, 2000  # bytes, less than what Linux and macOS allow
-DEVICES = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\.|$)", re.IGNORECASE)
+DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|$)", re.IGNORECASE)
 
 
 def suffix(path: str) -> str:

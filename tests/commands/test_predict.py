@@ -1,0 +1,67 @@
+"""predict among odd files: what cannot be read is named on one line, what can is predicted, and nothing waits."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.clone import Clone
+
+from transfer_learning.commands import predict
+from transfer_learning.core.errors import UserError
+
+
+@pytest.fixture
+def album(demo_clone: Clone, tmp_path: Path) -> Path:
+    """A photo under names good and bad, pipes and devices, and files that are no photos."""
+    photo = next(iter(sorted((demo_clone.folder / "data/raw/validation").rglob("*.png"))))
+    folder = tmp_path / "album"
+    for name in (
+        b"plain.png",
+        b"caf\xe9.png",
+        b"red\x1b[31m.png",
+        b"two\nlines.png",
+        b"12:30.png",
+        b"bl\xc3\xbcte.png",
+    ):
+        folder.mkdir(exist_ok=True)
+        shutil.copyfile(photo, os.fsencode(folder) + b"/" + name)
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "device.jpg").symlink_to("/dev/zero")
+    (folder / "IMG_1.HEIC").write_bytes(b"")
+    return folder
+
+
+def test_odd_files_among_photos_are_named_and_the_others_predicted(demo_clone: Clone, album: Path) -> None:
+    done = subprocess.run(
+        ["python", "src/cli.py", "predict", "--json", str(album)],
+        cwd=demo_clone.folder, env=demo_clone.environment | {"PYTHONIOENCODING": "utf-8:strict"},
+        capture_output=True, encoding="utf-8", timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert {Path(json.loads(line)["photo"]).name for line in done.stdout.splitlines()} == {"plain.png", "blüte.png"}
+    assert "\x1b" not in done.stderr
+    for said in (
+        "caf\\xe9.png has a name that is not UTF-8; rename it",
+        "red\\x1b[31m.png has a control character or line break (U+001B) in its name; rename it",
+        "two\\nlines.png has a control character or line break (U+000A) in its name; rename it",
+        "12:30.png has : in its name, which other systems do not allow; rename it",
+        "pipe.jpg is no file but a folder, pipe or device",
+        "device.jpg is no file but a folder, pipe or device",
+        f"{album}: 1 file(s) are no photos by their names and are left out (1 .heic); convert photos of these kinds",
+        "error: predict: 6 of 8 could not be read; the others are predicted",
+    ):
+        assert said in done.stderr
+
+
+def test_a_folder_without_a_photo_says_what_it_holds(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.heic").write_bytes(b"")
+    with pytest.raises(
+        UserError, match=r"holds no photos \(JPEG.*\); .*3 file.*3 \.heic\); convert photos of these kinds"
+    ):
+        predict._expand([tmp_path])
