@@ -18,18 +18,11 @@ from transfer_learning.core.errors import UserError
 @pytest.fixture
 def album(demo_clone: Clone, tmp_path: Path) -> Path:
     """A photo under names good and bad, pipes and devices, and files that are no photos."""
-    photo = next(iter(sorted((demo_clone.folder / "data/raw/validation").rglob("*.png"))))
+    photo = min((demo_clone.folder / "data/raw/validation").rglob("*.png"))
     folder = tmp_path / "album"
-    for name in (
-        b"plain.png",
-        b"caf\xe9.png",
-        b"red\x1b[31m.png",
-        b"two\nlines.png",
-        b"12:30.png",
-        b"bl\xc3\xbcte.png",
-    ):
-        folder.mkdir(exist_ok=True)
-        shutil.copyfile(photo, os.fsencode(folder) + b"/" + name)
+    folder.mkdir()
+    for name in ("plain.png", b"caf\xe9.png", "red\x1b[31m.png", "two\nlines.png", "12:30.png", "blüte.png"):
+        shutil.copyfile(photo, os.path.join(os.fsencode(folder), os.fsencode(name)))
     os.mkfifo(folder / "pipe.jpg")
     (folder / "device.jpg").symlink_to("/dev/zero")
     (folder / "IMG_1.HEIC").write_bytes(b"")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -41,6 +41,22 @@ def found(paths: list[str]) -> set[str]:
 )
 def test_parts_are_known_by_their_usual_names(folders: tuple[str, ...], parts: str) -> None:
     assert found(both(*folders)) == {f"{part}/{name}" for part in parts.split() for name in "ab"}
+
+
+@pytest.mark.parametrize(
+    ("paths", "shared"),
+    [
+        (both("up/training_set/dataset/training_set", "up/training_set/dataset/test_set"), 3),
+        (both("test/train", "test/val"), 1),
+        (both("up/train"), 1),
+        (both("train/images"), 0),
+        (of("up/a", "up/b"), 1),
+        (of("a/b/c"), 2),
+        (of(""), 0),
+    ],
+)
+def test_a_folder_around_the_parts_may_be_called_like_one(paths: list[str], shared: int) -> None:
+    assert layout.shared_folders([PurePosixPath(path) for path in paths]) == shared
 
 
 def test_what_was_understood_is_said() -> None:

@@ -114,15 +114,18 @@ def in_words(name: str) -> tuple[str | None, tuple[str, ...]]:
 
 
 def shared_folders(paths: Sequence[PurePath]) -> int:
-    """How many leading folders all photos share, leaving each at least its class folder."""
-    shared = 0
+    """How many leading folders all photos share, leaving each at least its class folder.
+
+    A folder called like a part is kept, unless the parts are below it.
+    """
+    shared, kept = 0, None
     most = min(len(path.parts) for path in paths) - 2
-    while shared < most and len({path.parts[shared] for path in paths}) == 1:
+    while len(here := {path.parts[shared] for path in paths}) == 1 and shared < most:
         part, rest = in_words(paths[0].parts[shared])
-        if part in PARTS and not rest:
-            break
+        if kept is None and part in PARTS and not rest:
+            kept = shared
         shared += 1
-    return shared
+    return shared if kept is None or len(set(parts_of(here).values())) > 1 else kept
 
 
 def left_out(*folders: str) -> str:
