@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import h5py
 import pytest
 
 from transfer_learning.core.errors import UserError
@@ -77,6 +78,14 @@ def test_an_archive_that_is_refused_for_other_reasons_is_kept(remote: tuple[str,
     one: Any = SimpleNamespace(**vars(OPTIONS) | {"max_files": 1})
     with pytest.raises(UserError, match=r"more than 1 files, the bound of data\.max_files"):
         own_folder.listed(own_folder.find(f"{address}/a.zip"), tmp_path / "out", one)
+    locked = bytearray(ARCHIVE)
+    for start in (locked.index(b"PK\1\2") + 8, 6):  # in its entry and at the member itself: it has a password
+        locked[start] |= 1
+    (folder / "locked.zip").write_bytes(locked)
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"password required for extraction\): pack it anew, without a password"):
+            own_folder.listed(own_folder.find(f"{address}/locked.zip"), tmp_path / "locked", OPTIONS)
+        (folder / "locked.zip").unlink(missing_ok=True)
     (folder / "a.zip").unlink()
     assert own_folder.listed(own_folder.find(f"{address}/a.zip"), tmp_path / "out", OPTIONS).paths
 
@@ -91,6 +100,12 @@ def test_a_page_in_place_of_weights_is_not_kept_and_a_file_of_ones_own_is(
     with pytest.raises(UserError, match="is a web page, perhaps to sign in"):
         published_weights.fetch_backbone(settings)
     assert not list((tmp_path / "project").rglob(WEIGHTS))
+    with h5py.File(folder / WEIGHTS, "w") as file:
+        file.attrs["layer_names"] = []
+    with pytest.raises(UserError, match=r"holds weights of another network: 0 numbers.*; it has been removed"):
+        published_weights.fetch_backbone(settings)
+    assert not list((tmp_path / "project").rglob(WEIGHTS))
+    (folder / WEIGHTS).write_bytes(b"<html>")
     monkeypatch.setenv("DATA_MIRROR", str(folder))
     with pytest.raises(UserError, match="is not a Keras weights file"):
         published_weights.fetch_backbone(settings)

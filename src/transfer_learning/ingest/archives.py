@@ -24,7 +24,7 @@ from transfer_learning.ingest.member_names import MOST_ABOUT_A_MEMBER, Decoder, 
 # what zipfile, tarfile and the decompressors raise for files that are not in order, seen with mutated archives
 BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error, EOFError),
-    *(RuntimeError, ValueError, IndexError, KeyError, OverflowError, MemoryError),
+    *(ValueError, IndexError, KeyError, OverflowError, MemoryError),
 )
 
 MOST_MEMBERS = 10_000_000
@@ -64,8 +64,9 @@ def extract_photos(
 
     Raises:
         BrokenFile: no archive, or truncated.
-        UserError: a member that leaves the folder, a link, members too large in sum or too many, a path that occurs
-            twice or is not allowed, or what `Contents.listing` refuses.
+        UserError: it has a password or is packed in a way that is not known, a member that leaves the folder, a link,
+            members too large in sum or too many, a path that occurs twice or is not allowed, or what
+            `Contents.listing` refuses.
     """
     try:
         with _members(archive, encoding) as members:
@@ -77,6 +78,8 @@ def extract_photos(
                 target = folder / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _copy(photos[PurePosixPath(prefix + path)], target, archive)
+    except RuntimeError as error:  # a password, or a way of packing that Python lacks: no other download would help
+        raise UserError(f"{archive} cannot be unpacked ({_said(error)}): pack it anew, without a password") from None
     except BROKEN as error:
         raise BrokenFile(f"{archive} is truncated or broken ({_said(error)})") from None
     except OSError as error:
