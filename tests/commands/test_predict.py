@@ -13,6 +13,7 @@ from support.clone import Clone
 
 from transfer_learning.commands import predict
 from transfer_learning.core.errors import UserError
+from transfer_learning.serving.predictor import Predictor
 
 
 @pytest.fixture
@@ -58,3 +59,9 @@ def test_a_folder_without_a_photo_says_what_it_holds(tmp_path: Path) -> None:
         UserError, match=r"holds no photos \(JPEG.*\); .*3 file.*3 \.heic\); convert photos of these kinds"
     ):
         predict._expand([tmp_path])
+
+
+def test_a_pipe_in_place_of_a_model_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.keras")
+    with pytest.raises(UserError, match="is no file but a folder, pipe or device"):
+        Predictor(tmp_path / "model.keras")

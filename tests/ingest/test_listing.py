@@ -79,7 +79,9 @@ def test_what_is_left_out_is_said(kind: str, tmp_path: Path) -> None:
         ".ipynb_checkpoints/",
         "c/1.jpg",
     ]
-    listing = listed(kind, tmp_path, [*FOUR, *more], ("c",))
+    (note,) = listed(kind, tmp_path / "asked", [*FOUR, "c/1.jpg"], ("c",)).notes()
+    assert note == "1 file(s) are left out (1 by data.leave_out)"
+    listing = listed(kind, tmp_path / "all", [*FOUR, *more], ("c",))
     assert listing.paths == FOUR
     (note,) = listing.notes()
     assert note.startswith("6 file(s) are no photos by their names and are left out (2 hidden, ")

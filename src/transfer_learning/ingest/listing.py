@@ -65,7 +65,7 @@ class Contents:
             UserError: a photo's name is not allowed.
         """
         if self._asked_for(path):
-            self.left_out["by data.leave_out"] += 1
+            self.left_out[names.ASKED_FOR] += 1
             return False
         self.files.append(path)
         if not names.is_photo(path):

@@ -28,6 +28,7 @@ OF_PROGRAMS = {
     *(".ipynb_checkpoints", ".picasaoriginals", ".thumbnails", ".thumbs", ".@__thumb", ".trash", ".trashes", ".cache"),
     *(".git", ".dvc", ".svn", ".hg", ".idea", ".vscode", ".venv", ".tox", ".spotlight-v100", ".fseventsd"),
 }
+ASKED_FOR = "by data.leave_out"  # in `describe`
 LONGEST_NAME, LONGEST_PATH = 255, 2000  # bytes, less than what Linux and macOS allow
 DEVICES = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|$)", re.IGNORECASE)
 
@@ -100,7 +101,8 @@ def describe(left_out: Counter[str]) -> str:
     kinds = ", ".join(f"{number} {shown(what)}" for what, number in ordered[:8])
     more = ", ..." if len(left_out) > 8 else ""
     convert = "; convert photos of these kinds to JPEG" if TO_CONVERT & set(left_out) else ""
-    return f"{left_out.total():,} file(s) are no photos by their names and are left out ({kinds}{more}){convert}"
+    names = "" if set(left_out) == {ASKED_FOR} else "no photos by their names and are "
+    return f"{left_out.total():,} file(s) are {names}left out ({kinds}{more}){convert}"
 
 
 def reason(path: str) -> str:

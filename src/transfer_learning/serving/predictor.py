@@ -29,6 +29,8 @@ class Predictor:
     def __init__(self, path: Path) -> None:
         import keras
 
+        if path.exists() and not path.is_file():  # reading it might never end
+            raise UserError(f"{path} is no file but a folder, pipe or device")
         try:
             with zipfile.ZipFile(path) as file:
                 facts = json.loads(file.read("metadata.json"))
