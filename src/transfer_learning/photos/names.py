@@ -8,7 +8,6 @@ backslash, no part of it ends in a space or dot or is called like a device of Wi
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections import Counter
@@ -85,7 +84,7 @@ def problem(path: str) -> str | None:
 
 def shown(path: str) -> str:
     """A path as text that any output can hold: what is not UTF-8 and control characters as escapes."""
-    text = os.fsencode(path).decode(errors="backslashreplace")
+    text = path.encode("utf-8", "surrogateescape").decode(errors="backslashreplace")
     return "".join(
         letter if unicodedata.category(letter) not in ("Cc", "Zl", "Zp") else ascii(letter)[1:-1] for letter in text
     )
