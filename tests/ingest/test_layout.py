@@ -72,6 +72,7 @@ def test_what_was_understood_is_said() -> None:
     "classes",
     [
         ("train", "plane", "car"),
+        ("part_a", "part_b"),
         ("steam_train", "electric_train"),
         ("test_positive", "test_negative"),
         ("with_mask", "without_mask"),
@@ -106,6 +107,8 @@ def test_classes_that_sound_like_parts_are_classes(classes: tuple[str, ...]) -> 
         (of("train/images", "valid/images"), "images would be the class"),
         (of("HAM_images_part_1", "HAM_images_part_2"), "is no name of a class"),
         (both("fold1", "fold2"), "fold1, fold2 would be the class"),
+        (both("split0", "split1"), "split0, split1 would be the class"),
+        (both("asl_train/asl_train") + of("asl_test/asl_test"), "photo W/asl_test/asl_test/0.jpg has no class"),
     ],
 )
 def test_what_is_not_clear_is_refused_with_the_way_out(paths: list[str], said: str) -> None:

@@ -18,7 +18,7 @@ PART_WORD = re.compile(r"(train(?:ing)?|val|valid|validation|test(?:ing)?)(?:set
 FILLERS = {"set", "data", "dataset", "images", "image", "imgs", "img", "photos", "pictures", "dir", "folder", "split"}
 # names of heaps of photos, which are no classes
 HEAPS = {"images", "image", "imgs", "img", "jpegimages", "jpegs", "annotations", "labels"}
-NUMBERED = HEAPS | {"batch", "fold", "chunk", "shard", "subset"}
+NUMBERED = HEAPS | {"batch", "fold", "chunk", "shard", "subset", "split", "part"}
 
 
 @dataclass(frozen=True)
@@ -142,10 +142,10 @@ def leaving_out(*folders: str) -> str:
 def _depth(paths: list[PurePosixPath], part: str) -> int:
     """Where in the paths of a part its classes are: below its folder, or below the same once more in it."""
     at = 1
-    while min(len(path.parts) for path in paths) > at + 2:
+    while (shortest := min(len(path.parts) for path in paths)) > at + 1:
         inner = {path.parts[at] for path in paths}
         name = inner.pop()
-        if inner or not (in_words(name)[0] == part or name.lower() in HEAPS):
+        if inner or not (in_words(name)[0] == part or (shortest > at + 2 and name.lower() in HEAPS)):
             break
         at += 1
     return at
