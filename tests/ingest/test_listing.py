@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from transfer_learning.core.errors import UserError
+from transfer_learning.core.errors import UserError, printable
 from transfer_learning.ingest import own_folder
 from transfer_learning.ingest.archives import extract_photos
 from transfer_learning.ingest.listing import Listing
@@ -153,8 +153,8 @@ def test_usual_names_are_allowed(name: str) -> None:
 
 
 def test_text_of_any_name_can_be_printed() -> None:
-    assert names.shown(os.fsdecode(b"caf\xe9\r.jpg")) == "caf\\xe9\\r.jpg"
-    assert names.shown("Blüte") == "Blüte"
+    assert printable(os.fsdecode(b"caf\xe9\r.jpg")) == "caf\\xe9\\r.jpg"
+    assert printable("Blüte") == "Blüte"
 
 
 def test_a_pipe_among_photos_is_named_and_nothing_waits_for_it(tmp_path: Path) -> None:

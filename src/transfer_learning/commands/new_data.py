@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from transfer_learning.core.errors import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -109,7 +111,7 @@ def _classes(found: new_photos.Findings) -> Table:
     few = len(counts) <= 2 * ENDS + 1
     for number, (label, row) in enumerate(counts.iterrows()):
         if few or number < ENDS or number >= len(counts) - ENDS:
-            table.add_row(escape(str(label)), *(f"{row[part]:,}" for part in parts or [""]))
+            table.add_row(escape(printable(str(label))), *(f"{row[part]:,}" for part in parts or [""]))
         elif number == ENDS:
             table.add_row(f"... {len(counts) - 2 * ENDS} more", *("" for _ in parts or [""]))
     return table
@@ -130,6 +132,6 @@ def _list(console: Console, title: str, lines: list[str]) -> None:
     if lines:
         console.print(f"{len(lines)} {title}:", style="bold yellow")
         for line in lines[:LISTED]:
-            console.print(escape(f"  {line}"))
+            console.print(escape(printable(f"  {line}")))
         if len(lines) > LISTED:
             console.print(f"  ... and {len(lines) - LISTED} more")

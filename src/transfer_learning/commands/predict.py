@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from transfer_learning.core.errors import UserError
+from transfer_learning.core.errors import UserError, printable
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from transfer_learning.serving.overlays import OverlayFolder
     from transfer_learning.serving.predictor import Predictor
 
@@ -52,11 +55,12 @@ def run(arguments: argparse.Namespace) -> None:
         problems += broken
         rows += found
         if arguments.json:
-            print("\n".join(json.dumps(row, ensure_ascii=False) for row in found), flush=True)
-    if not arguments.json:
+            print("".join(f"{_json(row)}\n" for row in found), end="", flush=True)
+    if rows and not arguments.json:
         _print_table(rows)
     if problems:
-        raise UserError(f"{problems} of {len(paths)} could not be read; the others are predicted")
+        others = "; the others are predicted" if rows else ""
+        raise UserError(f"{problems} of {len(paths)} could not be read{others}")
 
 
 def registered(alias: str) -> Path:
@@ -81,13 +85,13 @@ def _expand(given: list[Path]) -> list[Path]:
 
     paths: list[Path] = []
     for path in given:
-        if not path.is_dir():
+        if not os.path.isdir(path):
             paths.append(path)
             continue
         inside, left_out = inventory.list_photos(path), inventory.left_out(path)
-        said = f"{names.shown(str(path))}: {names.describe(left_out)}" if left_out else ""
+        said = f"{printable(str(path))}: {names.describe(left_out)}" if left_out else ""
         if not inside:
-            raise UserError(f"folder {names.shown(str(path))} holds no photos ({names.KINDS}){said and '; '}{said}")
+            raise UserError(f"folder {path} holds no photos ({names.KINDS}){said and '; '}{said}")
         if said:
             print(said, file=sys.stderr)
         paths += [path / name for name in inside]
@@ -100,19 +104,15 @@ def _predict(
     """Rows for the photos that can be read, and the number of those that cannot, each said in a line."""
     import numpy as np
 
-    from transfer_learning.photos import names
-
     good, pixels = [], []
     for path in paths:
         try:
-            if problem := names.no_text(str(path)) or names.problem(path.name):
-                raise UserError(f"{problem}; rename it")
             pixels.append(predictor.pixels(path))
             good.append(path)
         except UserError as error:
-            print(f"{names.shown(str(path))} {error}", file=sys.stderr)
+            print(printable(f"{path} {error}"), file=sys.stderr)
         except OSError as error:
-            print(f"{names.shown(str(path))} cannot be opened: {error.strerror}", file=sys.stderr)
+            print(printable(f"{path} cannot be opened: {error.strerror}"), file=sys.stderr)
     found = predictor.predict(np.stack(pixels)) if pixels else []
     rows: list[dict[str, object]] = [
         {"photo": str(path), "class": name, "probability": round(probability, 6)}
@@ -125,6 +125,18 @@ def _predict(
     return rows, len(paths) - len(good)
 
 
+def _json(row: dict[str, object]) -> str:
+    """One line, in ASCII alone where a name does not print; a byte that is not UTF-8 is \\udc80 to \\udcff then."""
+    text = json.dumps(row, ensure_ascii=False)
+    return text if text.isprintable() else json.dumps(row)
+
+
+def _cell(name: object) -> Text:
+    from rich.text import Text
+
+    return Text(printable(str(name)))  # no markup: [/a] is part of a name
+
+
 def _print_table(rows: list[dict[str, object]]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -135,6 +147,6 @@ def _print_table(rows: list[dict[str, object]]) -> None:
     if any("overlay" in row for row in rows):
         table.add_column("overlay", overflow="fold")
     for row in rows:
-        path = [str(row["overlay"])] if "overlay" in row else []
-        table.add_row(str(row["photo"]), str(row["class"]), f"{row['probability']:.1%}", *path)
+        path = [_cell(row["overlay"])] if "overlay" in row else []
+        table.add_row(_cell(row["photo"]), _cell(row["class"]), f"{row['probability']:.1%}", *path)
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
-from transfer_learning.core.errors import UserError
-from transfer_learning.photos.names import KINDS, shown
+from transfer_learning.core.errors import UserError, printable
+from transfer_learning.photos.names import KINDS
 from transfer_learning.photos.parts import PARTS, part_of
 
 PART_WORD = re.compile(r"(train(?:ing)?|val|valid|validation|test(?:ing)?)(?:set|data|dir|images|imgs|photos)?")
@@ -130,7 +130,7 @@ def shared_folders(paths: Sequence[PurePath]) -> int:
 
 def left_out(*folders: str) -> str:
     """The setting that leaves folders out."""
-    plain = [shown(folder.strip("/")).replace('"', '\\"') for folder in folders]
+    plain = [printable(folder.strip("/")).replace('"', '\\"') for folder in folders]
     return "data.leave_out=[{}]".format(",".join(f'"{folder}"' for folder in plain))
 
 

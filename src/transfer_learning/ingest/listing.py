@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from transfer_learning.core.errors import UserError
+from transfer_learning.core.errors import UserError, printable
 from transfer_learning.ingest import layout
 from transfer_learning.photos import names
 
@@ -72,7 +72,7 @@ class Contents:
             self.left_out[names.reason(path)] += 1
             return False
         if problem := names.problem(path):
-            raise UserError(f"{self.where}: {names.shown(path)!r} {problem}; rename it")
+            raise UserError(f"{self.where}: {printable(path)!r} {problem}; rename it")
         return True
 
     def add_folder(self, path: str) -> None:
@@ -133,7 +133,7 @@ class Contents:
             if set(kinds[folder]) & PHOTOS or ((parent in parents or part) and not name.startswith(".")):
                 lost[folder] = _why(name, kinds[folder])
         if lost:
-            some = "; ".join(f"{names.shown(folder)} ({why})" for folder, why in list(lost.items())[:5])
+            some = "; ".join(f"{printable(folder)} ({why})" for folder, why in list(lost.items())[:5])
             more = f"; and {len(lost) - 5} more" if len(lost) > 5 else ""
             raise UserError(
                 f"{self.where}: no photo of these folders would be taken: {some}{more}; or {layout.leaving_out(*lost)}"
@@ -147,5 +147,5 @@ def _why(name: str, kinds: Counter[str]) -> str:
         return "hidden by the dot at the beginning of its name: rename it"
     if set(kinds) <= names.SUFFIXES:
         return "only hidden photos"
-    said = ", ".join(f"{number} {names.shown(kind) or 'without an ending'}" for kind, number in kinds.most_common(4))
+    said = ", ".join(f"{number} {printable(kind) or 'without an ending'}" for kind, number in kinds.most_common(4))
     return f"only {said}{': convert them to JPEG' if set(kinds) & names.TO_CONVERT else ''}"

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from transfer_learning.core.errors import UserError
+from transfer_learning.photos import memory
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
 TO_CONVERT = {  # photos of other formats, whatever their suffix: how the file begins, or names its brand
@@ -27,6 +28,8 @@ TO_CONVERT = {  # photos of other formats, whatever their suffix: how the file b
     "JPEG 2000": (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"),
     "Photoshop": (b"8BPS",),
 }
+LONGEST_SIDE = 65_535  # pixels; no JPEG, GIF or WebP can have more, and resizing a row keeps all the others
+STRIP = 1 << 18  # pixels that are converted at a time
 ORIENTATION = 0x0112  # the EXIF tag, and what each value asks for
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -101,19 +104,27 @@ def _decoded(path: Path | BinaryIO, size: int, bound: Bound, *, square: bool = T
     """Pixels of a photo, upright and in RGB, at most `size` a side, for which no more than needed is decoded."""
     try:
         # from memory: a decoder that is told an absurd length by a broken file asks for a buffer of that size
-        with opened(_whole(path, bound)) as image:
-            if (pixels := image.width * image.height) > bound.megapixels * 1_000_000:
-                raise UserError(f"has {pixels:,} pixels, more than {bound}")
-            if image.format in ("JPEG", "MPO"):
-                image.draft(None, (2 * size, 2 * size))  # libjpeg decodes at 1/2, 1/4 or 1/8 where that is enough
+        image = opened(_whole(path, bound))
+        full = image.size
+        if (pixels := image.width * image.height) > bound.megapixels * 1_000_000:
+            raise UserError(f"has {pixels:,} pixels, more than {bound}")
+        if max(full) > LONGEST_SIDE:
+            raise UserError(
+                f"is {image.width:,} x {image.height:,} pixels: no side may have more than {LONGEST_SIDE:,}"
+            )
+        if image.format in ("JPEG", "MPO"):
+            image.draft(None, (2 * size, 2 * size))  # libjpeg decodes at 1/2, 1/4 or 1/8 where that is enough
+        with memory.DECODING.taken(memory.needed(image, full, size=size)):
             image.load()
             turn = TURNS.get(_orientation(image))
-            upright = image.transpose(turn) if turn is not None else image
-            seen = _as_rgb(upright)
+            # each step takes the name of the one before, which is free for others then
+            image = image.transpose(turn) if turn is not None else image
+            image = _in_eight_bits(image)
             if square:
-                return np.asarray(_square(seen, size))
-            seen.thumbnail((size, size))
-            return np.asarray(seen)
+                return np.asarray(_square(image, size).convert("RGB"))
+            image = image.convert("RGB") if image.mode != "RGB" else image
+            image.thumbnail((size, size))
+            return np.asarray(image)
     except Image.UnidentifiedImageError:
         raise UserError(_what(path)) from None
     except MemoryError:
@@ -173,13 +184,23 @@ def _square(image: Image.Image, size: int) -> Image.Image:
     return image.resize((size, size), Image.Resampling.BILINEAR)
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel; Pillow's own conversion clips instead of scaling
-        return Image.fromarray((np.asarray(image, np.int64) >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        seen = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen).convert("RGB")
-    return image.convert("RGB")
+def _in_eight_bits(image: Image.Image) -> Image.Image:
+    """Lay a photo on white, in RGB, or in L where all of it is grey, by strips: no second copy of all of it is made."""
+    wide = image.mode.startswith("I")  # 16 bits a pixel
+    grey = wide or (image.mode in ("1", "L") and not image.has_transparency_data)
+    mode = "L" if grey else "RGB"
+    if image.mode == mode and not image.has_transparency_data:
+        return image
+    whole = Image.new(mode, image.size)
+    rows = max(STRIP // image.width, 1)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        if wide:  # Pillow's own conversion clips instead of scaling
+            strip = Image.fromarray((np.asarray(strip, np.int64) >> 8).clip(0, 255).astype(np.uint8))
+        elif image.has_transparency_data:
+            strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip.convert("RGBA"))
+        whole.paste(strip.convert(mode), (0, top))
+    return whole
 
 
 def load_batch(photos: Iterable[Photo], *, size: int, pool: ThreadPoolExecutor) -> np.ndarray:

@@ -12,6 +12,8 @@ import re
 import unicodedata
 from collections import Counter
 
+from transfer_learning.core.errors import printable
+
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".pjpeg", ".pjp"),  # all of them JPEG: browsers write these
     *(".png", ".gif", ".bmp", ".webp"),
@@ -82,14 +84,6 @@ def problem(path: str) -> str | None:
     return None
 
 
-def shown(path: str) -> str:
-    """A path as text that any output can hold: what is not UTF-8 and control characters as escapes."""
-    text = path.encode("utf-8", "surrogateescape").decode(errors="backslashreplace")
-    return "".join(
-        letter if unicodedata.category(letter) not in ("Cc", "Zl", "Zp") else ascii(letter)[1:-1] for letter in text
-    )
-
-
 def describe(left_out: Counter[str]) -> str:
     """What of a folder or archive is left out, on one line.
 
@@ -97,7 +91,7 @@ def describe(left_out: Counter[str]) -> str:
         left_out: number of files by what they are, as `reason` says it.
     """
     ordered = sorted(left_out.items(), key=lambda entry: (-entry[1], entry[0]))
-    kinds = ", ".join(f"{number} {shown(what)}" for what, number in ordered[:8])
+    kinds = ", ".join(f"{number} {printable(what)}" for what, number in ordered[:8])
     more = ", ..." if len(left_out) > 8 else ""
     convert = "; convert photos of these kinds to JPEG" if TO_CONVERT & set(left_out) else ""
     names = "" if set(left_out) == {ASKED_FOR} else "no photos by their names and are "

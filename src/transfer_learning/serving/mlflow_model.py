@@ -10,11 +10,20 @@ import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from transfer_learning.core.errors import UserError
 from transfer_learning.serving.predictor import Predictor
 
 BATCH = 64
+
+
+class Refused(MlflowException):
+    """MLflow's server puts the whole table in front of a message; a client gets the line alone."""
+
+    def serialize_as_json(self) -> str:
+        self.message = str(self.args[0])
+        return str(super().serialize_as_json())
 
 
 class PhotoClassifier(mlflow.pyfunc.PythonModel):
@@ -31,10 +40,13 @@ class PhotoClassifier(mlflow.pyfunc.PythonModel):
             try:
                 pixels.append(self.predictor.pixels(photo))
             except UserError as error:
-                raise MlflowException.invalid_parameter_value(f"photo {number} {error}") from None
+                raise Refused(f"photo {number} {error}", INVALID_PARAMETER_VALUE) from None
         found = []
         for start in range(0, len(pixels), BATCH):
-            found += self.predictor.predict(np.stack(pixels[start : start + BATCH]))
+            try:
+                found += self.predictor.predict(np.stack(pixels[start : start + BATCH]))
+            except UserError as error:
+                raise Refused(str(error)) from None
         return pd.DataFrame(found, columns=["class", "probability"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -32,6 +33,8 @@ def run(name: str, work: Callable[[], None]) -> None:
         work: reads settings, opens inputs, writes outputs.
     """
     started = time.monotonic()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that the terminal cannot encode stops no command
     try:
         ours = Path(transfer_learning.__file__).resolve()
         if Path.cwd().resolve() not in ours.parents:
