@@ -1,9 +1,14 @@
 """Stage finetune: the top of the backbone and the head train on, gently (fine-tuning)."""
 
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out
+from transfer_learning.core import surroundings
+
+surroundings.shut_out()
 from transfer_learning import announce
 from transfer_learning.core import files, weights
 from transfer_learning.network.runtime import setup

@@ -16,9 +16,21 @@ from transfer_learning.experiments import lock
 from transfer_learning.stage import environment
 
 ELSEWHERE = {
-    "HOME": "/nonexistent", "USER": "somebody", "LOGNAME": "somebody", "TZ": "Asia/Kathmandu", "LC_ALL": "POSIX",
-    "PYTHONHASHSEED": "4321", "PYTHONUTF8": "1",
+    "USER": "somebody", "LOGNAME": "somebody", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "4321",
+    "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "MKL_NUM_THREADS": "3", "PYTHONSAFEPATH": "1",
+    # the text encoding is ASCII
+    "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0",
+    # each of these would change what is computed, or end it
+    "KERAS_BACKEND": "torch", "KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "1", "KERAS_NNX_ENABLED": "1",
+    "TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit", "XLA_FLAGS": "--none", "TF2_BEHAVIOR": "0",
+    "TF_ENABLE_ONEDNN_OPTS": "0", "ONEDNN_MAX_CPU_ISA": "SSE41", "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3",
+    "OPENBLAS_CORETYPE": "Prescott", "MPLBACKEND": "none",
 }  # fmt: skip
+HOME = {  # so would these files in a home folder, two of which KERAS_HOME and MATPLOTLIBRC name
+    ".keras/keras.json": '{"floatx": "float64", "image_data_format": "channels_first", "backend": "jax"}',
+    ".config/matplotlib/matplotlibrc": "font.size: 20\nsavefig.dpi: 30\naxes.facecolor: red\n",
+    **{f"modules/{name}.py": "exit('somebody else')" for name in ("keras", "numpy", "yaml", "transfer_learning")},
+}
 
 # takes half of a core in turns, so that threads are stopped at any moment
 OTHER_PROGRAM = """
@@ -31,11 +43,20 @@ while True:
 """
 
 
+def hostile_home(folder: Path) -> dict[str, str]:
+    """Make it; returns the variables that name what is in it."""
+    for name, text in HOME.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    inside = {"KERAS_HOME": ".keras", "MATPLOTLIBRC": ".config/matplotlib/matplotlibrc", "PYTHONPATH": "modules"}
+    return {"HOME": str(folder)} | {name: str(folder / path) for name, path in inside.items()}
+
+
 def test_forced_repro_elsewhere_on_a_busy_machine_leaves_the_lock_as_it_was(demo_clone: Clone, tmp_path: Path) -> None:
     (tmp_path / "ein anderer Ort").mkdir()
     clone = demo_clone.copy(tmp_path / "ein anderer Ort")
     before = (clone.folder / "dvc.lock").read_bytes()
-    clone.environment |= ELSEWHERE
+    clone.environment |= ELSEWHERE | hostile_home(tmp_path / "home")
     one_core = {"preexec_fn": lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})}
     busy = subprocess.Popen([sys.executable, "-c", OTHER_PROGRAM], **one_core)
     command = ["bash", "-c", "umask 077 && dvc repro --force"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from transfer_learning.core import surroundings
 from transfer_learning.core.errors import UserError
 from transfer_learning.ingest import own_folder
 from transfer_learning.ingest.archives import extract_photos
@@ -25,6 +26,8 @@ def fetch_photos(settings: Settings, folder: Path) -> int:
             raise UserError(said + ("; data.skip_broken=true leaves them out" if data.kind == "folder" else ""))
         print(f"left out: {said}")
     hashes = inventory.hashes(where, [path for path in paths if path not in broken])
+    if misread := surroundings.dvc_misreads(hashes):
+        raise UserError(f"DVC would record {misread!r} under another name in this locale: export PYTHONUTF8=1 first")
     if data.kind != "drawn":
         _check_digest(hashes, data.digest, source)
     if where == folder:

@@ -9,22 +9,38 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from transfer_learning.core import surroundings
+
 MAX_SLICES = 4  # of a batch: a part of a batch of 32 still has 8 photos, enough for fast matrix products
 
 
 def setup(*, seed: int, threads: int) -> None:
     """Import TensorFlow quietly, fix its threads, seeds and order of operations. Call before any other use of it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _quiet(), _hidden("sklearn", "matplotlib"), _without_collection():
-        import keras
-        import tensorflow as tf
+    load()
+    import keras
+    import tensorflow as tf
 
+    with _quiet():
         threads = threads or os.cpu_count() or 1
         tf.config.threading.set_inter_op_parallelism_threads(min(threads, MAX_SLICES))
         tf.config.threading.set_intra_op_parallelism_threads(-(-threads // MAX_SLICES))
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(seed)
         tf.config.list_logical_devices()  # looks for GPUs now, and says so now
+
+
+def load() -> None:
+    """Import Keras and TensorFlow without anybody's settings: neither variables nor the keras.json of a home folder
+    choose number type, order of axes, backend, bounds on epochs or other code paths.
+
+    Where Keras is loaded already it is somebody else's process, whose settings stay as they are.
+    """
+    if "keras" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _quiet(), _hidden("sklearn", "matplotlib"), _without_collection(), _without_settings():
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
 
 
 def slices() -> int:
@@ -34,6 +50,18 @@ def slices() -> int:
     if tf.config.list_logical_devices("GPU"):
         return 1
     return tf.config.threading.get_inter_op_parallelism_threads() or 1
+
+
+@contextmanager
+def _without_settings() -> Iterator[None]:
+    """Drop the variables that change numbers, for good: TensorFlow reads some when it needs them. Show Keras a home
+    without a keras.json, which it does not write either."""
+    surroundings.drop_variables()
+    os.environ["KERAS_HOME"] = os.devnull
+    try:
+        yield
+    finally:
+        del os.environ["KERAS_HOME"]
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from transfer_learning.core.errors import UserError
+from transfer_learning.network import runtime
 from transfer_learning.photos import decode
 
 
@@ -27,6 +28,7 @@ class Predictor:
     """
 
     def __init__(self, path: Path) -> None:
+        runtime.load()
         import keras
 
         try:

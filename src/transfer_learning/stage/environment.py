@@ -1,4 +1,4 @@
-"""What a result depends on besides its inputs: processor, threads, versions. Kept, so that differences have a reason.
+"""What a result depends on besides its inputs: processor, threads, versions, two variables. Kept as reasons.
 
 reports/environment.json has these facts for each stage; git keeps it, and it is no output of DVC. An entry is of the
 run that first put out its bytes. It holds their digest, and a later run that puts out the same leaves it alone, so that
@@ -25,6 +25,9 @@ PACKAGES = ("tensorflow", "keras", "numpy", "h5py", "pillow", "pandas", "scipy",
 # of the flags of /proc/cpuinfo those that choose another code path in TensorFlow, oneDNN or Eigen
 INSTRUCTION_SETS = ("amx_int8", "amx_bf16", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "avx2", "fma", "avx")
 
+# which choose other code in the C library or in place of it, before Python starts; the others are shut out
+VARIABLES = ("GLIBC_TUNABLES", "LD_PRELOAD")
+
 
 def facts(*, threads: int) -> dict[str, str]:
     """What this machine computes with, by name.
@@ -39,7 +42,7 @@ def facts(*, threads: int) -> dict[str, str]:
     found["instruction_sets"] = " ".join(instruction_sets())
     found["cores"] = str(os.cpu_count())
     found["threads"] = str(threads or os.cpu_count())
-    return found
+    return found | {f"variable.{name}": os.environ[name] for name in VARIABLES if name in os.environ}
 
 
 def cpu() -> str:
