@@ -10,7 +10,7 @@ surroundings.shut_out()
 from transfer_learning import announce
 from transfer_learning.core import files, weights
 from transfer_learning.evaluation import caveats, predictions
-from transfer_learning.network.runtime import setup, slices
+from transfer_learning.network.runtime import at_once, setup
 from transfer_learning.photos.parts import SPLIT, read_split
 from transfer_learning.settings.params import load
 from transfer_learning.settings.schema import Settings
@@ -40,7 +40,7 @@ def evaluate(settings: Settings) -> None:
     classes, parts = read_split(SPLIT)
     test, raw = parts["test"], inventory.root(Path("data/raw"))
     decoded = (chunk for _, chunk in chunks.chunks([raw / path for path in test.paths], size=size))
-    probabilities = whole_model.predict(model, decoded, threads=slices())  # (n, classes)
+    probabilities = whole_model.predict(model, decoded, threads=at_once())  # (n, classes)
     predicted = evaluation.predict(probabilities, threshold=options.threshold)  # (n,)
     found = predictions.Predictions(test.paths, test.labels, probabilities, predicted, classes)
     run = of_a_run.Run(settings, base, model, raw, parts["train"], found)

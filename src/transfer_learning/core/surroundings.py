@@ -13,6 +13,7 @@ MOVING = (
     "MATPLOTLIBRC",
 )  # fmt: skip
 HARMLESS = ("TF_CPP_", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_ALLOCATOR")
+JOBS = "TL_JOBS"  # a variable: number of experiments side by side on this machine, each with its share of the cores
 
 
 def shut_out() -> None:
@@ -42,3 +43,10 @@ def dvc_misreads(names: Iterable[str]) -> str | None:
     if "DVC_STAGE" not in os.environ or "utf8" not in sys._xoptions:
         return None
     return next((name for name in names if not name.isascii()), None)
+
+
+def cores() -> int:
+    """Cores that this process may use: taskset, a container or a batch system can allow fewer than there are, and
+    experiments side by side share them."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, allowed // max(1, int(os.environ.get(JOBS) or 1)))

@@ -11,19 +11,24 @@ from contextlib import contextmanager
 
 from transfer_learning.core import surroundings
 
-MAX_SLICES = 4  # of a batch: a part of a batch of 32 still has 8 photos, enough for fast matrix products
+SLICES = 4  # of a batch: a part of a batch of 32 still has 8 photos, enough for fast matrix products
 
 
 def setup(*, seed: int, threads: int) -> None:
-    """Import TensorFlow quietly, fix its threads, seeds and order of operations. Call before any other use of it."""
+    """Import TensorFlow quietly, fix its seeds, threads and order of operations. Call before any other use of it.
+
+    Args:
+        threads: operations that are computed side by side; 0 is one per core that this process may use. No byte of a
+            result depends on it: those follow from the slices of a batch and the threads inside an operation, which are
+            fixed here.
+    """
     load()
     import keras
     import tensorflow as tf
 
     with _quiet():
-        threads = threads or os.cpu_count() or 1
-        tf.config.threading.set_inter_op_parallelism_threads(min(threads, MAX_SLICES))
-        tf.config.threading.set_intra_op_parallelism_threads(-(-threads // MAX_SLICES))
+        tf.config.threading.set_inter_op_parallelism_threads(threads or surroundings.cores())
+        tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(seed)
         tf.config.list_logical_devices()  # looks for GPUs now, and says so now
@@ -44,7 +49,14 @@ def load() -> None:
 
 
 def slices() -> int:
-    """Number of parts of a batch to compute side by side, as `setup` has chosen: one on a GPU."""
+    """Number of parts of a batch to compute side by side: one on a GPU."""
+    import tensorflow as tf
+
+    return 1 if tf.config.list_logical_devices("GPU") else SLICES
+
+
+def at_once() -> int:
+    """Number of calls of the network to make side by side, as `setup` has chosen: one on a GPU."""
     import tensorflow as tf
 
     if tf.config.list_logical_devices("GPU"):
