@@ -5,6 +5,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
+export PYTHONUTF8 := 1
 ENVIRONMENT := .venv/.from-lock
 .DEFAULT_GOAL := help
 .PHONY: help repro test test-full bench lint format demo ui compare check reproduce params lock audit clean environment

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
-from transfer_learning.core import files
+from transfer_learning.core import files, surroundings
 from transfer_learning.figures import drawing
 from transfer_learning.ingest import downloads
 from transfer_learning.settings import params
@@ -145,7 +145,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     name = "bench-quick" if arguments.quick else "bench"
-    facts = environment.facts(threads=int(params.flat()["runtime.threads"]))
+    facts = environment.facts() | {"threads": str(params.flat()["runtime.threads"] or surroundings.cores())}
     result: dict[str, object] = {"environment": facts, "epochs_of_each_phase": 1 if arguments.quick else 10}
     runs: dict[str, list[Measured]] = {kind: [] for kind in KINDS}
     accuracies: dict[str, list[Measured]] = {"plain": [], "ours": []}

@@ -48,7 +48,7 @@ def main() -> None:
     setup(seed=values.seed, threads=1)
     parts, peak = networks(values)
     result = {
-        "environment": environment.facts(threads=1),
+        "environment": environment.facts() | {"threads": "1"},
         "peak_gflops": round(peak),
         "memory_gb_per_s": round(memory_bandwidth(), 1),
         "parts": parts,

@@ -10,6 +10,7 @@ import argparse
 import sys
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
 
@@ -71,4 +72,6 @@ def _fail(message: str) -> NoReturn:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out
+    import_module("transfer_learning.core.surroundings").shut_out()
     main(sys.argv[1:])

@@ -3,10 +3,14 @@
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out
+from transfer_learning.core import surroundings
+
+surroundings.shut_out()
 from transfer_learning import announce
 from transfer_learning.core import files, weights
 from transfer_learning.evaluation import caveats, predictions
-from transfer_learning.network.runtime import setup, slices
+from transfer_learning.network.runtime import at_once, setup
 from transfer_learning.photos.parts import SPLIT, read_split
 from transfer_learning.settings.params import load
 from transfer_learning.settings.schema import Settings
@@ -36,7 +40,7 @@ def evaluate(settings: Settings) -> None:
     classes, parts = read_split(SPLIT)
     test, photos = parts["test"], inventory.read(Path("data/raw"))
     decoded = (chunk for _, chunk in chunks.chunks(photos.chosen(test.paths), size=size))
-    probabilities = whole_model.predict(model, decoded, threads=slices())  # (n, classes)
+    probabilities = whole_model.predict(model, decoded, threads=at_once())  # (n, classes)
     predicted = evaluation.predict(probabilities, threshold=options.threshold)  # (n,)
     found = predictions.Predictions(test.paths, test.labels, probabilities, predicted, classes)
     run = of_a_run.Run(settings, base, model, photos, parts["train"], found)

@@ -1,7 +1,12 @@
 """Stage featurize: the activations at the boundary and the pooled vectors of every view, computed once."""
 
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out
+from transfer_learning.core import surroundings
+
+surroundings.shut_out()
 from transfer_learning.core import files
 from transfer_learning.network.runtime import setup
 from transfer_learning.settings.params import load

@@ -1,7 +1,12 @@
 """Stage fetch: photos and backbone weights from the mirror folder or their URL, checked, into data/."""
 
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out
+from transfer_learning.core import surroundings
+
+surroundings.shut_out()
 from transfer_learning.core import files, weights
 from transfer_learning.ingest.gather import fetch_photos
 from transfer_learning.ingest.published_weights import fetch_backbone

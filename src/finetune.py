@@ -1,9 +1,13 @@
 """Stage finetune: the top of the backbone and the head train on, gently (fine-tuning)."""
 
-import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out
+from transfer_learning.core import surroundings
+
+surroundings.shut_out()
 from transfer_learning import announce
 from transfer_learning.core import files, weights
 from transfer_learning.network.runtime import setup
@@ -35,7 +39,7 @@ def train(settings: Settings, follower: announce.Follower) -> None:
     backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
     lowest = phase.plan[-1].fine_tune_at
     boundary = own.boundary if lowest > BACKBONES[own.name].boundaries[own.boundary] else None
-    with ThreadPoolExecutor(os.cpu_count()) as pool, unfinished(OUTPUT, "finetune") as kept:
+    with ThreadPoolExecutor(surroundings.cores()) as pool, unfinished(OUTPUT, "finetune") as kept:
         features = inputs.from_features(stored.FOLDER, "activations") if boundary else None
         examples = features or from_photos.examples(settings, pool)
         network = unfreezing.Network(base, boundary, own.dropout)

@@ -1,7 +1,12 @@
 """Stage split: data/split.csv says which photo is for training, validation or test."""
 
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out
+from transfer_learning.core import surroundings
+
+surroundings.shut_out()
 from transfer_learning.ingest.splitting import describe, drop_duplicates, scan, split
 from transfer_learning.photos.parts import SPLIT, write_split
 from transfer_learning.settings.params import load

@@ -1,7 +1,12 @@
 """Stage train_frozen: a new head learns on the pooled vectors of the frozen backbone (feature extraction)."""
 
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out
+from transfer_learning.core import surroundings
+
+surroundings.shut_out()
 from transfer_learning import announce
 from transfer_learning.core import files, weights
 from transfer_learning.network.runtime import setup

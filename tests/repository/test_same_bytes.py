@@ -16,9 +16,21 @@ from transfer_learning.experiments import lock
 from transfer_learning.stage import environment
 
 ELSEWHERE = {
-    "HOME": "/nonexistent", "USER": "somebody", "LOGNAME": "somebody", "TZ": "Asia/Kathmandu", "LC_ALL": "POSIX",
-    "PYTHONHASHSEED": "4321", "PYTHONUTF8": "1",
+    "USER": "somebody", "LOGNAME": "somebody", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "4321", "TL_JOBS": "7",
+    "OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "MKL_NUM_THREADS": "3", "PYTHONSAFEPATH": "1",
+    # the text encoding is ASCII
+    "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0",
+    # each of these would change what is computed, or end it
+    "KERAS_BACKEND": "torch", "KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "1", "KERAS_NNX_ENABLED": "1",
+    "TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit", "XLA_FLAGS": "--none", "TF2_BEHAVIOR": "0",
+    "TF_ENABLE_ONEDNN_OPTS": "0", "ONEDNN_MAX_CPU_ISA": "SSE41", "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3",
+    "OPENBLAS_CORETYPE": "Prescott", "MPLBACKEND": "none",
 }  # fmt: skip
+HOME = {  # so would these files in a home folder, two of which KERAS_HOME and MATPLOTLIBRC name
+    ".keras/keras.json": '{"floatx": "float64", "image_data_format": "channels_first", "backend": "jax"}',
+    ".config/matplotlib/matplotlibrc": "font.size: 20\nsavefig.dpi: 30\naxes.facecolor: red\n",
+    **{f"modules/{name}.py": "exit('somebody else')" for name in ("keras", "numpy", "yaml", "transfer_learning")},
+}
 
 # takes half of a core in turns, so that threads are stopped at any moment
 OTHER_PROGRAM = """
@@ -31,11 +43,20 @@ while True:
 """
 
 
+def hostile_home(folder: Path) -> dict[str, str]:
+    """Make it; returns the variables that name what is in it."""
+    for name, text in HOME.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    inside = {"KERAS_HOME": ".keras", "MATPLOTLIBRC": ".config/matplotlib/matplotlibrc", "PYTHONPATH": "modules"}
+    return {"HOME": str(folder)} | {name: str(folder / path) for name, path in inside.items()}
+
+
 def test_forced_repro_elsewhere_on_a_busy_machine_leaves_the_lock_as_it_was(demo_clone: Clone, tmp_path: Path) -> None:
     (tmp_path / "ein anderer Ort").mkdir()
     clone = demo_clone.copy(tmp_path / "ein anderer Ort")
     before = (clone.folder / "dvc.lock").read_bytes()
-    clone.environment |= ELSEWHERE
+    clone.environment |= ELSEWHERE | hostile_home(tmp_path / "home")
     one_core = {"preexec_fn": lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})}
     busy = subprocess.Popen([sys.executable, "-c", OTHER_PROGRAM], **one_core)
     command = ["bash", "-c", "umask 077 && dvc repro --force"]
@@ -61,7 +82,7 @@ def test_forced_temporary_experiment_has_the_same_lock(demo_clone: Clone, tmp_pa
     clone = demo_clone.copy(tmp_path)
     committed = clone.folder / "reports/environment.json"
     right = committed.read_text()
-    elsewhere = json.loads(right.replace('"threads": "', '"threads": "9'))  # as of another machine
+    elsewhere = json.loads(right.replace('"cpu": "', '"cpu": "9'))  # as of another machine
     elsewhere["train_frozen"]["outputs"] = elsewhere["split"]["outputs"]  # which has put out other bytes in one stage
     committed.write_text(json.dumps(elsewhere))
     clone.run("dvc", "exp", "run", "--temp", "--force", "--name", "forced", *DEMO)
@@ -78,7 +99,7 @@ def test_facts_of_the_machine_change_with_the_outputs_only(
     clone = demo_clone.copy(tmp_path)
     path = clone.folder / "reports/environment.json"
     ours = json.loads(path.read_text())[stage]
-    path.write_text(path.read_text().replace('"threads": "', '"threads": "9'))
+    path.write_text(path.read_text().replace('"cpu": "', '"cpu": "9'))
     clone.commit("computed elsewhere")
     clone.run("python", f"src/{stage}.py")
     assert clone.run("git", "status", "--porcelain") == ""
@@ -89,14 +110,25 @@ def test_facts_of_the_machine_change_with_the_outputs_only(
     assert here == ours == environment.read(path)[stage]
 
 
-def test_another_number_of_threads_explains_other_bytes(demo_clone: Clone, tmp_path: Path) -> None:
+@pytest.mark.full  # four stages for each; the test of MobileNetV2 in tests/training is for every day
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_any_number_of_threads_gives_the_same_lock(demo_clone: Clone, tmp_path: Path, threads: int) -> None:
     clone = demo_clone.copy(tmp_path)
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", "runtime.threads=1")
-    clone.run("dvc", "repro", "featurize")
+    clone.run("python", "src/cli.py", "params", "+experiment=demo", f"runtime.threads={threads}")
+    assert clone.stages_run(clone.run("dvc", "repro")) == []
+    clone.run("dvc", "repro", "--force", "--downstream", "featurize")
+    assert clone.run("git", "status", "--porcelain").split() == ["M", "params.yaml"]
+
+
+def test_lockdiff_names_the_stage_and_what_differs(demo_clone: Clone, tmp_path: Path) -> None:
+    clone = demo_clone.copy(tmp_path)
+    clone.run("python", "src/cli.py", "params", "+experiment=demo", "seed=7")
+    clone.environment["GLIBC_TUNABLES"] = "glibc.malloc.check=0"
+    clone.run("dvc", "repro", "split")
     said = clone.run("python", "src/cli.py", "lockdiff", str(demo_clone.folder), code=1)
-    assert said.startswith("featurize is the first stage ")  # whether its bytes differ is for the processor to say
-    assert "  setting  runtime.threads: 0 -> 1\n" in said
-    assert (f"  machine  threads: {os.cpu_count()} -> 1\n" in said) == ("with other bytes" in said)
+    assert said.startswith("split is the first stage with other bytes\n  output   data/split.csv\n")
+    assert "  setting  seed: 42 -> 7\n" in said
+    assert "  machine  variable.GLIBC_TUNABLES: None -> glibc.malloc.check=0\n" in said
     assert "the same: all 6 stages of HEAD and HEAD" in clone.run("python", "src/cli.py", "lockdiff", "HEAD", "HEAD")
     assert "nobody is no git revision or DVC experiment" in clone.run(
         "python", "src/cli.py", "lockdiff", "nobody", code=2
@@ -129,10 +161,9 @@ def test_first_stage_with_other_bytes_is_named_with_what_differs(
     assert lock.first_difference(lock.State(LOCK, FACTS), lock.State(LOCK, {})) is None
 
 
-def test_facts_name_threads_and_instruction_sets() -> None:
-    facts = environment.facts(threads=3)
-    assert facts["threads"] == "3"
-    assert environment.facts(threads=0)["threads"] == str(os.cpu_count())
+def test_facts_name_versions_and_instruction_sets_and_nothing_that_moves_no_byte() -> None:
+    facts = environment.facts()
+    assert not {"threads", "cores"} & set(facts)
     flags = subprocess.run(
         ["grep", "-m1", "^flags", "/proc/cpuinfo"], capture_output=True, text=True, check=False
     ).stdout

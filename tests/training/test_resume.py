@@ -17,6 +17,7 @@ from support.clone import ROOT, Clone
 
 from transfer_learning.core.files import written_aside
 from transfer_learning.settings import params as settings
+from transfer_learning.stage import environment
 from transfer_learning.stage.unfinished import key, unfinished
 
 OUTPUTS = {
@@ -127,7 +128,7 @@ def test_interrupted_features_go_on_and_say_so_in_a_sentence(
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("change", ["setting", "input", "code", "threads"])
+@pytest.mark.parametrize("change", ["setting", "input", "code", "machine"])
 def test_what_was_kept_is_never_taken_up_for_anything_else(
     demo_clone: Clone, tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,7 +150,7 @@ def test_what_was_kept_is_never_taken_up_for_anything_else(
     elif change == "code":
         code.write_text(code.read_text() + "\n")
     else:
-        monkeypatch.setattr("os.cpu_count", lambda: 77)
+        monkeypatch.setattr(environment, "cpu", lambda: "another one")
     assert key("finetune") != before
     with unfinished(Path("models/a"), "finetune") as new:
         assert new != old
@@ -166,6 +167,9 @@ def test_what_another_stage_reads_or_is_set_to_is_no_reason_to_start_anew(
     before = key("train_frozen")
     params = Path("params.yaml")
     params.write_text(params.read_text().replace("fine_tune_at: 4", "fine_tune_at: 5"))
+    assert key("train_frozen") == before
+    params.write_text(params.read_text().replace("threads: 0", "threads: 7"))
+    monkeypatch.setattr("os.cpu_count", lambda: 77)
     assert key("train_frozen") == before
     bytecode = Path("data/features/__pycache__/module.pyc")  # a folder that is a dep, as those of code will be
     bytecode.parent.mkdir()

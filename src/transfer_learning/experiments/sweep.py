@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 import tempfile
 import time
@@ -19,7 +20,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
-from transfer_learning.core import files
+from transfer_learning.core import files, surroundings
 from transfer_learning.core.errors import UserError
 from transfer_learning.core.workspace import main_workspace
 from transfer_learning.experiments import compose, dvc_inside, revisions
@@ -109,6 +110,7 @@ def queue(trials: list[Trial]) -> None:
 def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
     """Start workers and show how far they are until all is done; the trials that failed."""
     started, said, idle = time.monotonic(), "", 0
+    os.environ[surroundings.JOBS] = str(jobs)  # which the queue's workers hand on to the stages
     revisions.dvc("queue", "start", "--jobs", str(jobs))
     while True:
         try:

@@ -36,7 +36,9 @@ Pixels = Callable[[np.ndarray], np.ndarray]
 @contextmanager
 def drawing(path: Path, **options: Any):  # type: ignore[no-untyped-def]
     """Give figure and axes of our style, `options` as for `plt.subplots`; then write them as PNG of stable bytes."""
-    with plt.rc_context(STYLE), written_aside(path) as aside:
+    with plt.rc_context(), written_aside(path) as aside:
+        matplotlib.rcdefaults()  # whatever a matplotlibrc says, here or in a home folder
+        plt.rcParams.update(STYLE)
         figure, axes = plt.subplots(layout="constrained", **options)
         try:
             yield figure, axes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from transfer_learning.core import surroundings
 from transfer_learning.core.errors import UserError
 from transfer_learning.ingest import layout, own_folder
 from transfer_learning.ingest.downloads import locate
@@ -33,6 +34,8 @@ def fetch_photos(settings: Settings, folder: Path) -> int:
         own_folder.copy(where, good, folder)
         where = folder  # before they are digested: a photo may change while it is copied
     hashes = inventory.hashes(where, good)
+    if misread := surroundings.dvc_misreads(hashes):
+        raise UserError(f"DVC would record {misread!r} under another name in this locale: export PYTHONUTF8=1 first")
     if data.kind != "drawn":
         _check_digest(hashes, data.digest, source)
     if where != folder:

@@ -19,7 +19,7 @@ from transfer_learning.core.errors import UserError
 from transfer_learning.core.files import check_space, remove, written_aside
 from transfer_learning.network.backbone import preprocess, stem, top
 from transfer_learning.network.folding import InferenceMode
-from transfer_learning.network.runtime import slices
+from transfer_learning.network.runtime import at_once
 from transfer_learning.network.stored import KINDS
 from transfer_learning.photos import augment
 from transfer_learning.photos.chunks import chunks
@@ -121,7 +121,7 @@ def _compute_part(
         _reserve(f"{prefix}_pooled.npy", (views, number, network.channels), np.float32)
     np.save(f"{prefix}_labels.npy", part.labels)
     bar = tqdm(desc=f"featurize {prefix.name}", total=views * number, initial=views * done, unit="photo")
-    with bar, ThreadPoolExecutor(slices()) as pool:
+    with bar, ThreadPoolExecutor(at_once()) as pool:
         for start, chunk in chunks(photos.chosen(part.paths), size=size, done=done):
             rows = slice(start, start + len(chunk))
             if not _compute_chunk(network, chunk, transforms[:, rows], rows, prefix, pool):

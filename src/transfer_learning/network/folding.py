@@ -169,7 +169,7 @@ def in_slices(function: Callable[[Any], Any], batch: Any, *, slices: int) -> Any
 
     Args:
         function: of an array (n, ...) to an array (n, ...), each row from the same row alone.
-        slices: number of parts; as many as TensorFlow runs operations at a time.
+        slices: number of parts. The bytes of a gradient follow from it, so it must not follow from the machine.
     """
     if slices == 1:
         return function(batch)

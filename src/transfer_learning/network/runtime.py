@@ -9,31 +9,71 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-MAX_SLICES = 4  # of a batch: a part of a batch of 32 still has 8 photos, enough for fast matrix products
+from transfer_learning.core import surroundings
+
+SLICES = 4  # of a batch: a part of a batch of 32 still has 8 photos, enough for fast matrix products
 
 
 def setup(*, seed: int, threads: int) -> None:
-    """Import TensorFlow quietly, fix its threads, seeds and order of operations. Call before any other use of it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _quiet(), _hidden("sklearn", "matplotlib"), _without_collection():
-        import keras
-        import tensorflow as tf
+    """Import TensorFlow quietly, fix its seeds, threads and order of operations. Call before any other use of it.
 
-        threads = threads or os.cpu_count() or 1
-        tf.config.threading.set_inter_op_parallelism_threads(min(threads, MAX_SLICES))
-        tf.config.threading.set_intra_op_parallelism_threads(-(-threads // MAX_SLICES))
+    Args:
+        threads: operations that are computed side by side; 0 is one per core that this process may use. No byte of a
+            result depends on it: those follow from the slices of a batch and the threads inside an operation, which are
+            fixed here.
+    """
+    load()
+    import keras
+    import tensorflow as tf
+
+    with _quiet():
+        tf.config.threading.set_inter_op_parallelism_threads(threads or surroundings.cores())
+        tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.experimental.enable_op_determinism()
         keras.utils.set_random_seed(seed)
         tf.config.list_logical_devices()  # looks for GPUs now, and says so now
 
 
+def load() -> None:
+    """Import Keras and TensorFlow without anybody's settings: neither variables nor the keras.json of a home folder
+    choose number type, order of axes, backend, bounds on epochs or other code paths.
+
+    Where Keras is loaded already it is somebody else's process, whose settings stay as they are.
+    """
+    if "keras" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _quiet(), _hidden("sklearn", "matplotlib"), _without_collection(), _without_settings():
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
+
+
 def slices() -> int:
-    """Number of parts of a batch to compute side by side, as `setup` has chosen: one on a GPU."""
+    """Number of parts of a batch to compute side by side: one on a GPU."""
+    import tensorflow as tf
+
+    return 1 if tf.config.list_logical_devices("GPU") else SLICES
+
+
+def at_once() -> int:
+    """Number of calls of the network to make side by side, as `setup` has chosen: one on a GPU."""
     import tensorflow as tf
 
     if tf.config.list_logical_devices("GPU"):
         return 1
     return tf.config.threading.get_inter_op_parallelism_threads() or 1
+
+
+@contextmanager
+def _without_settings() -> Iterator[None]:
+    """Drop the variables that change numbers, for good: TensorFlow reads some when it needs them. Show Keras a home
+    without a keras.json, which it does not write either."""
+    surroundings.drop_variables()
+    os.environ["KERAS_HOME"] = os.devnull
+    try:
+        yield
+    finally:
+        del os.environ["KERAS_HOME"]
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from transfer_learning.core.errors import UserError
+from transfer_learning.network import runtime
 from transfer_learning.photos import decode
 
 URL_SAFE = str.maketrans("-_", "+/")
@@ -35,6 +36,7 @@ class Predictor:
     bound = decode.USUAL  # the file's own where it keeps one
 
     def __init__(self, path: Path) -> None:
+        runtime.load()
         import keras
 
         if path.exists() and not path.is_file():  # reading it might never end

@@ -14,6 +14,8 @@ from transfer_learning.settings.declared import Declared
 from transfer_learning.settings.fields import allowed
 from transfer_learning.settings.schema import Settings, at
 
+WITHOUT_EFFECT = "runtime"  # a section that no stage declares: how something is computed, which moves no byte of it
+
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file of settings the way Hydra does: `1e-05` is a number, not text as for PyYAML."""
@@ -66,13 +68,13 @@ def _describe(problem: dict[str, Any], values: dict[str, Any]) -> str:
 
 
 def load(stage: str, folder: Path = Path()) -> Settings:
-    """Check all of params.yaml and return what `stage` declares in dvc.yaml.
+    """Check all of params.yaml and return what `stage` declares in dvc.yaml, and `runtime`.
 
     Raises:
         UserError: a setting is unknown, missing, of a wrong type or out of range.
         UndeclaredParamError: later, when the stage reads a setting it does not declare.
     """
-    declared = set(read_yaml(folder / "dvc.yaml")["stages"][stage]["params"])
+    declared = {*read_yaml(folder / "dvc.yaml")["stages"][stage]["params"], WITHOUT_EFFECT}
     return cast(Settings, Declared(check(read_yaml(folder / "params.yaml")), declared, stage))
 
 

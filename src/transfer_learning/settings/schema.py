@@ -157,8 +157,8 @@ class Runtime(Section):
         Field(
             ge=0,
             le=1024,
-            description="Threads for TensorFlow; 0 takes one per core. Results are the same to the byte only for the"
-            " same number.",
+            description="Operations that TensorFlow computes side by side; 0 takes one per core that the process may"
+            " use. No byte of a result depends on it, and no stage runs again for it.",
         ),
     ]
 

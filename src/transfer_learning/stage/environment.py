@@ -1,4 +1,4 @@
-"""What a result depends on besides its inputs: processor, threads, versions. Kept, so that differences have a reason.
+"""What a result depends on besides its inputs: processor, versions, two variables. Kept: a difference has a reason.
 
 reports/environment.json has these facts for each stage; git keeps it, and it is no output of DVC. An entry is of the
 run that first put out its bytes. It holds their digest, and a later run that puts out the same leaves it alone, so that
@@ -25,21 +25,18 @@ PACKAGES = ("tensorflow", "keras", "numpy", "h5py", "pillow", "pandas", "scipy",
 # of the flags of /proc/cpuinfo those that choose another code path in TensorFlow, oneDNN or Eigen
 INSTRUCTION_SETS = ("amx_int8", "amx_bf16", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "avx2", "fma", "avx")
 
+# which choose other code in the C library or in place of it, before Python starts; the others are shut out
+VARIABLES = ("GLIBC_TUNABLES", "LD_PRELOAD")
 
-def facts(*, threads: int) -> dict[str, str]:
-    """What this machine computes with, by name.
 
-    Args:
-        threads: `runtime.threads`; 0 is one per core.
-    """
+def facts() -> dict[str, str]:
+    """What this machine computes with, by name; no number of threads or cores, which move no byte."""
     found = {f"version.{package}": version(package) for package in PACKAGES}
     found["version.python"] = platform.python_version()
     found["platform"] = f"{sys.platform} {platform.machine()} {' '.join(platform.libc_ver())}".strip()
     found["cpu"] = cpu()
     found["instruction_sets"] = " ".join(instruction_sets())
-    found["cores"] = str(os.cpu_count())
-    found["threads"] = str(threads or os.cpu_count())
-    return found
+    return found | {f"variable.{name}": os.environ[name] for name in VARIABLES if name in os.environ}
 
 
 def cpu() -> str:
@@ -65,7 +62,7 @@ def record(stage: str) -> None:
     entries, put_out = _entries(FILE.read_text()) if FILE.exists() else {}, _outputs_digest(stage)
     if entries.get(stage, {}).get(OUTPUTS) == put_out:
         return
-    entries[stage] = facts(threads=int(params.flat()["runtime.threads"])) | {OUTPUTS: put_out}
+    entries[stage] = facts() | {OUTPUTS: put_out}
     with written_aside(FILE) as aside:
         aside.write_text(json.dumps(entries, indent=1, sort_keys=True) + "\n")
 

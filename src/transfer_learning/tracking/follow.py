@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import psutil
 
+from transfer_learning.core import surroundings
 from transfer_learning.core.errors import UserError
 from transfer_learning.experiments import revisions
 from transfer_learning.stage import environment
@@ -90,7 +91,8 @@ def say(error: str) -> None:
 
 def facts(params: dict[str, str]) -> dict[str, str]:
     """Where and with what this runs, as tags."""
-    tags = environment.facts(threads=int(params["runtime.threads"]))
+    tags = environment.facts() | {"cores": str(surroundings.cores())}
+    tags["threads"] = str(int(params["runtime.threads"]) or tags["cores"])
     tags |= {f"version.{package}": version(package) for package in ("dvc", "mlflow")}
     tags["memory_gb"] = f"{psutil.virtual_memory().total / 2**30:.0f}"
     trainer = psutil.Process(os.getppid())
