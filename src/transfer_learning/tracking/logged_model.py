@@ -18,8 +18,14 @@ SERVED = ("serving/mlflow_model.py", "served.py")  # what MLflow runs, in our pa
 SERVED_WITH = ("tensorflow", "keras", "pillow", "numpy", "pandas", "mlflow")
 
 
-def log_model(run_id: str, folder: Path) -> None:
-    """Log models/model.keras of a folder as a model that can be served, with its signature and the code it needs."""
+def log_model(run_id: str, folder: Path, model_id: str | None = None) -> None:
+    """Log models/model.keras of a folder as a model that can be served, with its signature and the code it needs.
+
+    Args:
+        run_id: of the run that the model is of.
+        folder: has the model, and the code of its commit.
+        model_id: of the run's logged model, where that has lost its files; None for a new one.
+    """
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
@@ -38,6 +44,7 @@ def log_model(run_id: str, folder: Path) -> None:
         with mlflow.start_run(run_id=run_id):
             mlflow.pyfunc.log_model(
                 name="model",
+                model_id=model_id,
                 python_model=str(code),
                 artifacts={"model": (folder / MODEL).resolve().as_uri()},
                 code_paths=[str(package)],  # all of it: a list of modules is wrong once one of them imports another
