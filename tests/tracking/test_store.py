@@ -25,6 +25,7 @@ from PIL import Image
 from support.clone import DEMO, ROOT, Clone, answer
 from support.stores import everything, runs, store_of
 
+from transfer_learning.core.errors import UserError
 from transfer_learning.tracking import store
 
 # Debian keeps these programs off PATH
@@ -122,12 +123,14 @@ def test_a_store_that_cannot_be_used_is_one_line(demo_clone: Clone, tmp_path: Pa
     assert reasons[kind] in said
 
 
-def test_a_relative_store_is_that_of_the_main_workspace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_database_whose_driver_is_missing_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DVC_ROOT", str(tmp_path))
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
-    assert store.uri() == f"sqlite:///{tmp_path}/mlflow.db"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////elsewhere/a.db")
-    assert store.uri() == "sqlite:////elsewhere/a.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1:9/mlflow")
+    for name in ("psycopg", "psycopg2"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UserError, match="needs the Python package psycopg") as refused:
+        store.Store()
+    assert "secret" not in str(refused.value)
 
 
 def test_an_empty_store_has_no_champion_and_nothing_to_show_yet(demo_clone: Clone, tmp_path: Path) -> None:

@@ -23,9 +23,13 @@ def run(arguments: argparse.Namespace) -> None:
     port = arguments.port or os.environ.get("PORT", "5000")
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise UserError(f"port {port!r}: allowed is a number from 1 to 65535")
-    if added := record.missing():
-        print("\n".join(added), flush=True)
-    page = _runs(store.Store())  # it is there from now on, readable and of this version of MLflow
+    opened = store.Store()  # it is there from now on, readable and of this version of MLflow
+    try:
+        if added := record.missing():
+            print("\n".join(added), flush=True)
+    except UserError as error:
+        print(f"warning: {error}", file=sys.stderr, flush=True)
+    page = _runs(opened)
     if store.uri().startswith("http"):
         print(f"the store is a server, with a UI of its own: {store.shown()}/{page}")
         return
@@ -41,7 +45,11 @@ def _runs(opened: store.Store) -> str:
     from transfer_learning.settings import params
     from transfer_learning.tracking import store
 
-    experiment = opened.experiment(str(params.flat()["data.name"]))
+    try:
+        experiment = opened.experiment(str(params.flat()["data.name"]))
+    except (UserError, OSError, KeyError) as error:  # there is no readable params.yaml, as amid a merge
+        print(f"warning: params.yaml: {error}", file=sys.stderr, flush=True)
+        return ""
     if experiment is None:
         return ""
     view = f"&viewStateShareKey={store.VIEW}" if store.VIEW_TAG in opened.client.get_experiment(experiment).tags else ""

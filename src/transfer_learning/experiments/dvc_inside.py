@@ -9,6 +9,7 @@ import yaml
 
 from transfer_learning.core.errors import UserError
 from transfer_learning.core.files import DISK_FULL
+from transfer_learning.core.passwords import without_passwords
 from transfer_learning.core.workspace import main_workspace
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def fetch(path: Path, folder: Path, commit: str | None) -> bool:
     except Exception as error:  # whatever the driver of a remote raises: there are a dozen kinds
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
-        raise UserError(f"DVC cannot bring {path}: {' '.join(str(error).split())[:300]}") from None
+        raise UserError(f"DVC cannot bring {path}: {without_passwords(' '.join(str(error).split()))[:300]}") from None
     return True
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from transfer_learning.core.errors import UserError
+from transfer_learning.core.passwords import without_passwords
 
 WORKSPACE = "workspace"  # the name of what plain `dvc repro` makes
 
@@ -37,7 +38,7 @@ def _git(*arguments: str, folder: Path = Path(), codes: tuple[int, ...] = (0,)) 
     done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
     if done.returncode not in codes:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise UserError(f"git {' '.join(arguments[:2])}: {(said or ['failed'])[-1]}")
+        raise UserError(f"git {' '.join(arguments[:2])}: {without_passwords((said or ['failed'])[-1])}")
     return done.returncode, done.stdout
 
 
@@ -81,7 +82,7 @@ def dvc(*command: str) -> str:
     code, text, errors = dvc_tried(*command)
     if code:
         lines = [line for line in errors.splitlines() if line.startswith("ERROR")] or [(errors or text).strip()[-300:]]
-        raise UserError(f"dvc {' '.join(command[:3])}: {lines[-1]}")
+        raise UserError(f"dvc {' '.join(command[:3])}: {without_passwords(lines[-1])}")
     return text
 
 

@@ -12,6 +12,7 @@ import platform
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +25,7 @@ from transfer_learning.core.errors import UserError
 from transfer_learning.experiments import revisions
 from transfer_learning.stage import environment
 from transfer_learning.tracking import contents
+from transfer_learning.tracking.address import hidden
 
 RETRY = 5.0  # seconds
 LAST_WAIT = 10.0  # seconds after the end of the stage
@@ -33,7 +35,7 @@ class Follow:
     """What has been heard of the stage, and the thread that writes it to the store."""
 
     def __init__(self, stage: str) -> None:
-        self.stage, self.status = stage, "RUNNING"
+        self.stage, self.status, self.since = stage, "RUNNING", int(time.time() * 1000)
         name, baseline = revisions.current()
         self.where: dict[str, Any] = {"folder": Path(), "name": name, "baseline": baseline}
         self.contents = contents.read(stage, None if stage == "train_frozen" else "train_frozen", **self.where)
@@ -70,11 +72,12 @@ class Follow:
             status = self.status
             try:
                 recorder = recorder or recording.Recorder()
-                recorder.sync(self.contents, status=status, live_tags=self.tags, replace_files=False)
+                about: dict[str, Any] = {"live_tags": self.tags, "since": self.since}
+                recorder.sync(self.contents, status=status, replace_files=False, **about)
                 self.error = None
             except Exception as error:  # whatever it is: no record is worth a training
                 recorder = None
-                text = str(error) if isinstance(error, UserError) else f"recording into MLflow: {error!r}"
+                text = str(error) if isinstance(error, UserError) else f"recording into MLflow: {hidden(repr(error))}"
                 if self.error is None:
                     say(text)
                 self.error = text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,14 @@ SERVED = ("serving/mlflow_model.py", "served.py")  # what MLflow runs, in our pa
 SERVED_WITH = ("tensorflow", "keras", "pillow", "numpy", "pandas", "mlflow")
 
 
-def log_model(run_id: str, folder: Path) -> None:
-    """Log models/model.keras of a folder as a model that can be served, with its signature and the code it needs."""
+def log_model(run_id: str, folder: Path, model_id: str | None = None) -> None:
+    """Log models/model.keras of a folder as a model that can be served, with its signature and the code it needs.
+
+    Args:
+        run_id: of the run that the model is of.
+        folder: has the model, and the code of its commit.
+        model_id: of the run's logged model, where that has lost its files; None for a new one.
+    """
     import mlflow
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
@@ -33,17 +40,23 @@ def log_model(run_id: str, folder: Path) -> None:
     code = next(package / name for package in packages for name in SERVED if (package / name).exists())
     package = code.parent if code.parent in packages else code.parent.parent
     warnings.filterwarnings("ignore", message=".*An input example was not provided")
+    about = {
+        "python_model": str(code),
+        "artifacts": {"model": (folder / MODEL).resolve().as_uri()},
+        "code_paths": [str(package)],  # all of it: a list of modules is wrong once one of them imports another
+        "signature": signature,
+        "pip_requirements": [f"{name}=={version(name)}" for name in SERVED_WITH],
+    }
     with faults(), _imported_from(package.parent):
         mlflow.set_tracking_uri(uri())
-        with mlflow.start_run(run_id=run_id):
-            mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(code),
-                artifacts={"model": (folder / MODEL).resolve().as_uri()},
-                code_paths=[str(package)],  # all of it: a list of modules is wrong once one of them imports another
-                signature=signature,
-                pip_requirements=[f"{name}=={version(name)}" for name in SERVED_WITH],
-            )
+        if model_id is None:
+            with mlflow.start_run(run_id=run_id):
+                mlflow.pyfunc.log_model(name="model", **about)
+            return
+        with tempfile.TemporaryDirectory() as aside:  # log_model wants to add the model to its run a second time
+            made = mlflow.models.Model(run_id=run_id, model_id=model_id)
+            mlflow.pyfunc.save_model(f"{aside}/model", mlflow_model=made, **about)
+            mlflow.MlflowClient(uri()).log_model_artifacts(model_id, f"{aside}/model")
 
 
 @contextmanager

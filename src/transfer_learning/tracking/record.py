@@ -5,13 +5,16 @@ from __future__ import annotations
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+from yaml import YAMLError
 
 from transfer_learning.core.errors import UserError
+from transfer_learning.core.files import DISK_FULL
 from transfer_learning.experiments import dvc_inside, lock, results, revisions
 from transfer_learning.photos.parts import SPLIT
 from transfer_learning.tracking import contents
@@ -47,10 +50,24 @@ def missing(names: Sequence[str] = ()) -> list[str]:
     recorder = recording.Recorder()
     added = close_stale(recorder)
     for one in chosen:
-        added += record_experiment(recorder, one)
+        added += _tried(one.name, partial(record_experiment, recorder, one))
     if not names:
-        added += record_workspace(recorder, chosen)
+        added += _tried(revisions.WORKSPACE, partial(record_workspace, recorder, chosen))
     return added
+
+
+def _tried(name: str, work: Callable[[], list[str]]) -> list[str]:
+    """What was added, or why nothing: whatever is wrong with one experiment, the others are recorded."""
+    try:
+        return work()
+    except UserError as error:
+        return [f"{name}: not recorded, {error}"]
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        return [f"{name}: not recorded, {error}"]
+    except (LookupError, ValueError, TypeError, YAMLError) as error:  # files that an older commit wrote otherwise
+        return [f"{name}: not recorded, its files cannot be read: {error!r}"]
 
 
 def record(
@@ -107,9 +124,13 @@ def close_stale(recorder: Recorder) -> list[str]:
     closed = []
     for experiment in recorder.client.search_experiments():
         for run in recorder.client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'"):
-            host, _, process = run.data.tags.get("process", "").partition(" ")
-            if host == platform.node() and not _alive(*process.split()):
-                recorder.client.set_terminated(run.info.run_id, "KILLED")
+            host, *process = run.data.tags.get("process", "").split(" ")
+            if host == platform.node() and len(process) == 2 and not _alive(*process):
+                try:
+                    recorder.client.set_terminated(run.info.run_id, "KILLED")
+                except UserError as error:  # such as deleted meanwhile
+                    closed.append(f"{run.info.run_name}: not closed, {error}")
+                    continue
                 closed.append(f"{run.info.run_name}: closed as KILLED, its process is gone")
     return closed
 

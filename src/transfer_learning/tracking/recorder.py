@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
 
-from transfer_learning.core.workspace import main_workspace
+from transfer_learning.core.errors import UserError
 from transfer_learning.experiments import revisions
 from transfer_learning.experiments.results import MODEL
-from transfer_learning.photos.parts import SPLIT, split_rows
+from transfer_learning.tracking import address
 from transfer_learning.tracking.contents import Contents, Point
+from transfer_learning.tracking.datasets import log_datasets
 from transfer_learning.tracking.logged_model import log_model
-from transfer_learning.tracking.store import VIEW_TAG, Store, is_local, one_at_a_time
+from transfer_learning.tracking.store import DATA_TAG, VIEW_TAG, Store, one_at_a_time
 
 BATCH = 1000  # points of one log_batch, the bound of MLflow
 COLUMNS = [  # of the UI's list of runs
@@ -34,20 +35,52 @@ class Recorder(Store):
         super().__init__()
         self._known: dict[str, set[Point]] = {}  # points that a run, by id, has
 
-    def sync(self, contents: Contents, *, status: str, live_tags: dict[str, str], replace_files: bool) -> list[str]:
-        """Bring the run of an experiment up to its contents; what is there already is left alone.
+    def sync(
+        self,
+        contents: Contents,
+        *,
+        status: str,
+        live_tags: dict[str, str],
+        replace_files: bool,
+        since: int | None = None,
+    ) -> list[str]:
+        """Bring the run of an experiment up to its contents; what is there already is left alone, and so is a run that
+        somebody has deleted.
 
         Args:
             status: of the run from now on.
             live_tags: facts of this process, for a run that it writes itself.
             replace_files: log figures and predictions again even where the run has some.
+            since: start of the stage that is running, in ms: it gets a run although one was deleted before that.
 
         Returns:
             What was added, in words; empty when the run had everything.
+
+        Raises:
+            UserError: the MLflow experiment was deleted; and what `faults` says.
         """
+        run, added = self._run(contents, since)
+        if run is None:
+            return []
+        run_id = run.info.run_id
+        with one_at_a_time(run_id):
+            if status != "RUNNING" and not added:  # another process may have written meanwhile
+                self._known.pop(run_id, None)
+                run = self.client.get_run(run_id)
+            self._write(run, contents, live_tags, added, replace_files=replace_files)
+            if status == "RUNNING":
+                if run.info.status != status:
+                    self.client.update_run(run_id, status)
+            elif self.client.get_run(run_id).info.status != status:
+                self.client.set_terminated(run_id, status)
+        return added
+
+    def _write(
+        self, run: Any, contents: Contents, live_tags: dict[str, str], added: list[str], *, replace_files: bool
+    ) -> None:
+        """Write what a run lacks; its lock is held. Puts what that was, in words, into `added`."""
         from mlflow.entities import Metric, Param, RunTag
 
-        run, added = self._run(contents)
         run_id, now = run.info.run_id, int(time.time() * 1000)
         params = [Param(*pair) for pair in contents.params.items() if pair[0] not in run.data.params]
         wanted = contents.tags | live_tags
@@ -55,14 +88,14 @@ class Recorder(Store):
         tags = [RunTag(*pair) for pair in wanted.items() if mine and run.data.tags.get(pair[0]) != pair[1]]
         if params or tags:
             self.client.log_batch(run_id, params=params, tags=tags)
-        missing = [point for point in contents.points if point not in self._known[run_id]]
+        missing = [point for point in contents.points if point not in self._points(run)]
         for start in range(0, len(missing), BATCH):
             chunk = missing[start : start + BATCH]
             self.client.log_batch(run_id, metrics=[Metric(name, value, now, step) for name, value, step in chunk])
             self._known[run_id].update(chunk)
         if missing:
             added.append(f"{len({point[2] for point in missing})} epochs")
-        datasets = self._datasets(run, contents)
+        datasets = log_datasets(self.client, run, contents)
         if contents.whole:
             added += self._files(run_id, contents, replace=replace_files)
             if contents.stage == "finetune":
@@ -72,12 +105,6 @@ class Recorder(Store):
                 self.client.log_batch(run_id, metrics=[Metric(name, value, now, 0, **about) for name, value in results])
                 if results:
                     added.append("test results")
-        if status == "RUNNING":
-            if run.info.status != status:
-                self.client.update_run(run_id, status)
-        elif self.client.get_run(run_id).info.status != status:
-            self.client.set_terminated(run_id, status)
-        return added
 
     def find(self, contents: Contents) -> Any:
         """The run of these contents; None where the store has none."""
@@ -93,53 +120,79 @@ class Recorder(Store):
 
     def register(self, registry: str, run_id: str, model_id: str, tags: dict[str, str]) -> str:
         """Make a logged model a version in the registry, or find the one that it has; returns the version."""
-        if not self.client.search_registered_models(f"name = '{registry}'"):
+        if not self.registry(registry):
             self.client.create_registered_model(registry)
-        for there in self.client.search_model_versions(f"name = '{registry}' and run_id = '{run_id}'"):
+        of_run = self.client.search_model_versions(f"run_id = '{run_id}'")
+        for there in (one for one in of_run if one.name == registry):
             for tag in tags.items():
                 self.client.set_model_version_tag(registry, there.version, *tag)
             return str(there.version)
         made = self.client.create_model_version(registry, f"models:/{model_id}", run_id, tags, model_id=model_id)
         return str(made.version)
 
-    def _run(self, contents: Contents) -> tuple[Any, list[str]]:
-        """Find the run of these contents, or make one."""
+    def _run(self, contents: Contents, since: int | None) -> tuple[Any, list[str]]:
+        """Find the run of these contents, or make one; None where it was deleted."""
         with one_at_a_time():
-            experiment = self.experiment(contents.experiment)
-            if experiment is None:
-                folder = main_workspace() / "mlartifacts" / contents.experiment
-                beside = folder.as_uri() if is_local() else None
-                experiment = self.client.create_experiment(
-                    contents.experiment,
-                    artifact_location=beside,
-                    tags={VIEW_TAG: json.dumps({"selectedColumns": COLUMNS})},
-                )
+            experiment = self._active(contents.experiment)
             found = self._found(experiment, contents)
-            if found is not None:
+            if found is not None or self._found(experiment, contents, deleted=True, since=since) is not None:
                 return found, []
             display = contents.name if contents.stage == "finetune" else f"{contents.name} {contents.stage}"
             made = self.client.create_run(experiment, tags=contents.tags, run_name=display)
             self._known[made.info.run_id] = set()
             return made, ["run"]
 
-    def _found(self, experiment: str, contents: Contents) -> Any:
-        """The run of these contents: of the same name and settings, and with no other number."""
+    def _active(self, name: str) -> str:
+        """Id of the MLflow experiment of photos of this name, made if there is none; the lock is held."""
+        found = self._experiment(name)
+        if found is None:
+            root = address.artifacts()
+            return str(
+                self.client.create_experiment(
+                    name,
+                    artifact_location=(root / _folder(name)).as_uri() if root else None,
+                    tags={VIEW_TAG: json.dumps({"selectedColumns": COLUMNS}), DATA_TAG: name},
+                )
+            )
+        experiment = str(found.experiment_id)
+        if found.lifecycle_stage != "active":
+            again = f"`mlflow experiments restore --experiment-id {experiment}` brings it back"
+            raise UserError(f"MLflow store {address.shown()}: its experiment {found.name} was deleted: {again}")
+        if DATA_TAG not in found.tags:  # of an earlier version of ours, or MLflow's own
+            self.client.set_experiment_tag(experiment, DATA_TAG, name)
+        return experiment
+
+    def _found(self, experiment: str, contents: Contents, *, deleted: bool = False, since: int | None = None) -> Any:
+        """The run of these contents: of the same name and settings, and with no other number.
+
+        Args:
+            deleted: of the runs that somebody has deleted, those that started after `since`, in ms.
+        """
         tags = {"stage": contents.stage, "dvc_experiment": contents.name}
         if contents.name != revisions.WORKSPACE:
             tags["dvc_baseline"] = contents.baseline
-        for run in self.runs(experiment, **tags):
+        late = since or 0
+        for run in self.runs(experiment, tags, deleted=deleted):
+            if deleted and run.info.start_time < late:
+                continue
             shared = contents.params.keys() & run.data.params.keys()
             if all(contents.params[key] == run.data.params[key] for key in shared) and self._agrees(run, contents):
                 return run
         head = contents.tags.get("frozen_weights_md5")
         if contents.stage == "train_frozen" and head:  # one frozen phase serves every experiment that starts from it
-            for run in self.runs(experiment, stage=contents.stage, frozen_weights_md5=head):
-                if contents.whole and self._agrees(run, contents):
+            for run in self.runs(experiment, {"stage": contents.stage, "frozen_weights_md5": head}, deleted=deleted):
+                if contents.whole and run.info.start_time >= late and self._agrees(run, contents):
                     return run
         return None
 
     def _agrees(self, run: Any, contents: Contents) -> bool:
         """Whether no number of the run differs from that of the contents."""
+        there = {(name, step): value for name, value, step in self._points(run)}
+        same = all(there.get((name, step), value) == value for name, value, step in contents.points)
+        return same and all(run.data.metrics.get(name, value) == value for name, value in contents.test.items())
+
+    def _points(self, run: Any) -> set[Point]:
+        """The points of its curves that a run has."""
         run_id = run.info.run_id
         if run_id not in self._known:
             self._known[run_id] = {
@@ -148,32 +201,7 @@ class Recorder(Store):
                 if not name.startswith(("test/", "val/"))
                 for point in self.client.get_metric_history(run_id, name)
             }
-        there = {(name, step): value for name, value, step in self._known[run_id]}
-        same = all(there.get((name, step), value) == value for name, value, step in contents.points)
-        return same and all(run.data.metrics.get(name, value) == value for name, value in contents.test.items())
-
-    def _datasets(self, run: Any, contents: Contents) -> list[str]:
-        """Log the three parts of the photos as datasets; name and digest of the test part, if known."""
-        import mlflow.data
-        import pandas as pd
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        if not (contents.folder / SPLIT).exists():
-            return []
-        there = {tag.value for one in run.inputs.dataset_inputs for tag in one.tags} if run.inputs else set()
-        table = pd.DataFrame(split_rows(contents.folder / SPLIT))
-        named = (contents.params.get(f"data.{key}") for key in ("url", "archive", "path"))
-        source = next(filter(None, named), "drawn by the program")
-        test: list[str] = []
-        for part, rows in table.groupby("part"):
-            digest = contents.tags.get("data_md5", "")[:8] + _digest(rows.to_csv(index=False))
-            if str(part) not in there:
-                data = mlflow.data.from_pandas(rows, name=contents.experiment, source=_source(source), digest=digest)
-                tags = [InputTag("mlflow.data.context", str(part))]
-                self.client.log_inputs(run.info.run_id, [DatasetInput(Dataset.from_dictionary(data.to_dict()), tags)])
-            if part == "test":
-                test = [contents.experiment, digest]
-        return test
+        return self._known[run_id]
 
     def _files(self, run_id: str, contents: Contents, *, replace: bool) -> list[str]:
         folders = set(contents.files.values())
@@ -187,19 +215,14 @@ class Recorder(Store):
 
     def _model(self, run: Any, contents: Contents, added: list[str]) -> str | None:
         model = self.model_of(run.info.experiment_id, run.info.run_id)
-        if model is None and (contents.folder / MODEL).exists():
-            log_model(run.info.run_id, contents.folder)
+        if (contents.folder / MODEL).exists() and not (model and self.has_files(model)):
+            log_model(run.info.run_id, contents.folder, model.model_id if model else None)
             model = self.model_of(run.info.experiment_id, run.info.run_id)
             added.append("model")
         return model.model_id if model else None
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _source(text: str) -> Any:
-    from mlflow.data.code_dataset_source import CodeDatasetSource
-    from mlflow.data.http_dataset_source import HTTPDatasetSource
-
-    return HTTPDatasetSource(text) if text.startswith("http") else CodeDatasetSource({"source": text})
+def _folder(name: str) -> str:
+    """Folder for the runs of an MLflow experiment. Two may share one: each run has a folder of its own in it."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".-")[:80]
+    return "_" if plain in ("", "mlartifacts") else plain

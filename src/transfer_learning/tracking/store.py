@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import zlib
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from typing import Any
 from transfer_learning.core.errors import UserError
 from transfer_learning.core.files import DISK_FULL
 from transfer_learning.core.workspace import main_workspace
+from transfer_learning.experiments.results import MODEL
+from transfer_learning.tracking import address, database
+from transfer_learning.tracking.address import hidden, shown, uri
 
 DEFAULTS = {  # of the environment, when a store is opened; the shell and .env come first
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -23,37 +27,19 @@ DEFAULTS = {  # of the environment, when a store is opened; the shell and .env c
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # we retry ourselves, with all that is missing
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",  # seconds
 }
-SQLITE = "sqlite:///"  # and a path
-_PASSWORD = re.compile(r"//[^/\s]+@")  # in an address
 VIEW = "results"  # name of the columns that the UI shows; MLflow keeps such a view in a tag of the experiment
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
-
-
-def is_local() -> bool:
-    """Whether the store is the SQLite file at the root of the main workspace: MLFLOW_TRACKING_URI names no other."""
-    return not os.environ.get("MLFLOW_TRACKING_URI")
-
-
-def uri() -> str:
-    """Address of the store."""
-    named = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
-    if not named.startswith(SQLITE):
-        return named
-    # a relative path would lie in the folder of a temporary experiment, and be deleted with it
-    return f"{SQLITE}{main_workspace() / named.removeprefix(SQLITE)}"
-
-
-def shown() -> str:
-    """Address of the store as people may see it: without a user name or password."""
-    return _PASSWORD.sub("//", uri())
+DATA_TAG = "data_name"  # of an experiment: what its photos are called, whatever somebody calls the experiment
 
 
 @contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """Hold the lock under which the store is made and runs are found or made; other processes wait."""
+def one_at_a_time(run_id: str = "") -> Iterator[None]:
+    """Hold the lock under which the store is made and runs are found or made, or that under which one run is written;
+    other processes wait."""
     from filelock import FileLock
 
-    lock = FileLock(main_workspace() / ".dvc" / "tmp" / "mlflow.lock", timeout=120)
+    number = f"-{zlib.crc32(run_id.encode()) % 16}" if run_id else ""  # a few files, not one for each run
+    lock = FileLock(main_workspace() / ".dvc" / "tmp" / f"mlflow{number}.lock", timeout=120)
     with faults():
         Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -80,7 +66,7 @@ def faults() -> Iterator[None]:
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
         if isinstance(error, OSError) and error.errno in DISK_FULL:
             raise
-        text = _PASSWORD.sub("//", " ".join(str(error).split())) or type(error).__name__
+        text = hidden(" ".join(str(error).split())) or type(error).__name__
         if "out-of-date database schema" in text or "Can't locate revision" in text:
             text = (
                 f"it was written by another version of MLflow than {version('mlflow')}: `mlflow db upgrade` brings an "
@@ -112,35 +98,75 @@ class Store:
     def __init__(self) -> None:
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
-        with one_at_a_time(), faults():  # parallel first uses of an SQLite store fail
-            if uri().startswith(SQLITE):
-                _check(Path(uri().removeprefix(SQLITE)))
-            if is_local():
-                _follow_a_move(main_workspace() / "mlflow.db")
-            self.client: Any = _Client()
-            self.client.search_experiments(max_results=1)  # makes the tables, or says why it cannot
+        if beside := address.artifacts():  # else the files of `Default` go into the folder of whoever is first
+            os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = beside.as_uri()
+        with one_at_a_time(), faults():  # parallel first uses of a database fail
+            if file := address.database():
+                database.prepare(file)
+            try:
+                self.client: Any = _Client()
+                self.client.search_experiments(max_results=1)  # makes the tables, or says why it cannot
+            except ImportError as error:
+                lacking = f"needs the Python package {error.name}, its driver, which is not installed: pip installs it"
+                raise UserError(f"MLflow store {shown()}: {lacking}, or name a server in its place") from None
+            except ValueError as error:  # a wrong address
+                raise UserError(f"MLflow store {shown()}: {hidden(str(error))}; {address.ALLOWED}") from None
 
     def experiment(self, name: str) -> str | None:
-        """Id of an MLflow experiment; None where there is none of this name."""
-        found = self.client.get_experiment_by_name(name)
-        return found.experiment_id if found else None
+        """Id of the MLflow experiment of photos of this name, also where somebody has renamed it; None where there is
+        none, or it was deleted."""
+        found = self._experiment(name)
+        return found.experiment_id if found and found.lifecycle_stage == "active" else None
 
-    def runs(self, experiment: str, **tags: str) -> list[Any]:
-        """Runs of an MLflow experiment (by id) that have these tags, newest first."""
-        wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+    def _experiment(self, name: str) -> Any:
+        from mlflow.entities import ViewType
+
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return found
+        token = None
+        while True:
+            page = self.client.search_experiments(view_type=ViewType.ALL, page_token=token)
+            for one in page:
+                if one.tags.get(DATA_TAG) == name:
+                    return one
+            token = page.token
+            if not token:
+                return None
+
+    def runs(self, experiment: str, tags: dict[str, str], *, deleted: bool = False) -> list[Any]:
+        """Runs of an MLflow experiment (by id) that have these tags, newest first; or those that were deleted."""
+        from mlflow.entities import ViewType
+
+        view = ViewType.DELETED_ONLY if deleted else ViewType.ACTIVE_ONLY
+        # MLflow's language has no escapes, and MySQL does not tell upper case from lower: the rest is compared here
+        plain = {name: value for name, value in tags.items() if re.fullmatch(r"[\w.-]+", value, re.ASCII)}
+        wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in plain.items())
         found, token = [], None
         while True:
-            page = self.client.search_runs([experiment], wanted, page_token=token)
-            found += page
+            page = self.client.search_runs([experiment], wanted, run_view_type=view, page_token=token)
+            found += [run for run in page if tags.items() <= run.data.tags.items()]
             token = page.token
             if not token:
                 return found
 
     def registered(self, name: str, alias: str) -> Any:
         """The version of a registered model that has this alias; None where there is none."""
-        found = self.client.search_registered_models(f"name = '{name}'")
-        version = found[0].aliases.get(alias) if found else None
+        found = self.registry(name)
+        version = found.aliases.get(alias) if found else None
         return self.client.get_model_version(name, version) if version else None
+
+    def registry(self, name: str) -> Any:
+        """A registered model; None where there is none of this name. Asked without MLflow's language for searches."""
+        token = None
+        while True:
+            page = self.client.search_registered_models(page_token=token)
+            for one in page:
+                if one.name == name:
+                    return one
+            token = page.token
+            if not token:
+                return None
 
     def model_of(self, experiment: str, run_id: str) -> Any:
         """The finished logged model of a run; None where it has none."""
@@ -149,6 +175,12 @@ class Store:
                 return model
         return None
 
+    def has_files(self, model: Any) -> bool:
+        """Whether the files of a logged model are there."""
+        listed = self.client.list_logged_model_artifacts
+        there = {file.path for folder in (None, "artifacts") for file in listed(model.model_id, folder)}
+        return {"MLmodel", f"artifacts/{MODEL.name}"} <= there
+
     def fetch_model(self, version: Any) -> Path:
         """Download a version of a registered model; the folder that it lies in."""
         import mlflow
@@ -156,26 +188,3 @@ class Store:
         with faults():
             mlflow.set_tracking_uri(uri())
             return Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
-
-
-def _check(database: Path) -> None:
-    """Open a database file, which need not exist yet; MLflow tries for 100 s before it says that it cannot."""
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(database)) as connection:
-        connection.execute("PRAGMA schema_version")
-
-
-def _follow_a_move(database: Path) -> None:
-    """Point an SQLite store whose folder was moved or copied at the artifacts that lie beside it now."""
-    beside = (database.parent / "mlartifacts").as_uri()
-    columns = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
-    columns |= {"model_versions": "storage_location"}
-    with closing(sqlite3.connect(database)) as connection, connection:
-        tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        for table, column in columns.items():
-            if table in tables:
-                connection.execute(
-                    f"UPDATE {table} SET {column} = ? || substr({column}, instr({column}, '/mlartifacts/') + 12) "
-                    f"WHERE {column} LIKE 'file:///%/mlartifacts/%' AND substr({column}, 1, length(?)) <> ?",
-                    (beside, f"{beside}/", f"{beside}/"),
-                )
