@@ -41,7 +41,7 @@ def key(stage: str) -> str:
     the facts of the environment."""
     declared = settings.read_yaml(Path("dvc.yaml"))["stages"][stage]
     values = settings.flat()
-    params = {name: value for name, value in values.items() if {name, name.partition(".")[0]} & set(declared["params"])}
+    params = settings.part(values, declared["params"])
     facts = environment.facts(threads=int(values["runtime.threads"]))
     sha = hashlib.sha256(json.dumps([params, facts], sort_keys=True).encode())
     for path in map(Path, declared["deps"]):
