@@ -3,6 +3,9 @@
 import sys
 from pathlib import Path
 
+from transfer_learning.core import packages
+
+packages.say_what_is_missing()
 from transfer_learning import announce
 from transfer_learning.core import files, weights
 from transfer_learning.evaluation import caveats, predictions

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from transfer_learning.core import packages
+
+packages.say_what_is_missing()
 from transfer_learning.core import files
 from transfer_learning.network.runtime import setup
 from transfer_learning.settings.params import load

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from transfer_learning.core import packages
+
+packages.say_what_is_missing()
 from transfer_learning.core import files, weights
 from transfer_learning.ingest.gather import fetch_photos
 from transfer_learning.ingest.published_weights import fetch_backbone

@@ -4,6 +4,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from transfer_learning.core import packages
+
+packages.say_what_is_missing()
 from transfer_learning import announce
 from transfer_learning.core import files, weights
 from transfer_learning.network.runtime import setup

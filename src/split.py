@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+from transfer_learning.core import packages
+
+packages.say_what_is_missing()
 from transfer_learning.ingest.splitting import describe, drop_duplicates, scan, split
 from transfer_learning.photos.parts import SPLIT, write_split
 from transfer_learning.settings.params import load
