@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out
-from transfer_learning.core import surroundings
+from transfer_learning.core import packages, surroundings
 
 surroundings.shut_out()
+packages.say_what_is_missing()
 from transfer_learning.core import files, weights
 from transfer_learning.ingest.gather import fetch_photos
 from transfer_learning.ingest.published_weights import fetch_backbone

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # PYTHONSAFEPATH leaves it out
-from transfer_learning.core import surroundings
+from transfer_learning.core import packages, surroundings
 
 surroundings.shut_out()
+packages.say_what_is_missing()
 from transfer_learning import announce
 from transfer_learning.core import files, weights
 from transfer_learning.network.runtime import setup

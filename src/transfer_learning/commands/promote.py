@@ -1,10 +1,11 @@
-"""Register the model of an experiment and make it the champion, if it is not worse than the present one.
+"""Register the model of an experiment and make it the champion, if it is not worse than the present one and the best.
 
     ./tl promote        the workspace
     ./tl promote NAME   a DVC experiment
 
-Both are compared on the same test photos, pairwise; what counts as worse is in conf/config.yaml under gate. The exit
-code is 0 for a new champion, 1 for a model that is worse, 2 where the two cannot be compared.
+They are compared on the same test photos, pairwise; what counts as worse is in conf/config.yaml under gate. The best is
+the champion with the highest accuracy so far, so that a row of champions, each not worse than the one before, does not
+sink. The exit code is 0 for a new champion, 1 for a model that is worse, 2 where they cannot be compared.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from transfer_learning.tracking import recorder as recording
 
 ALIAS = "champion"
+BEST = "best"  # alias of the champion with the highest accuracy; it moves up only, or by --force
 PREDICTIONS = "predictions/predictions.csv"  # of a run
 
 
@@ -74,40 +76,46 @@ def promote(
         print(f"{found.name} is the {ALIAS} of {registry} already: version {champion.version}")
         return True
     tags = {"dvc_experiment": found.name, "dvc_baseline": found.baseline}
+    best, better = (champion and recorder.registered(registry, BEST)) or champion, True
     if champion is None:
         why = "the first of its name"
     elif force:
         why = f"not compared with version {champion.version}, by --force"
     else:
-        paired = against(recorder, champion, found)
-        reason = paired.worse(limits)
-        if reason:
-            print(f"{found.name} does not become {ALIAS} of {registry}: {reason}", file=sys.stderr)
-            print(f"against version {champion.version}: {paired}")
-            return False
-        why = f"not worse than version {champion.version}: {paired}"
-        tags |= {"compared_with": champion.version, "accuracy_change": f"{paired.change:.6f}"}
+        for version in {one.version: one for one in (champion, best)}.values():
+            paired = against(recorder, version, found)
+            if reason := paired.worse(limits):
+                print(f"{found.name} does not become {ALIAS} of {registry}: {reason}", file=sys.stderr)
+                print(f"against version {version.version}: {paired}")
+                return False
+        better = paired.change > 0
+        why = f"not worse than version {best.version}: {paired}"
+        tags |= {"compared_with": best.version, "accuracy_change": f"{paired.change:.6f}"}
         tags |= {"lost": str(len(paired.lost)), "gained": str(len(paired.gained)), "p_value": f"{paired.p_value:.6f}"}
-    version = recorder.register(registry, run.info.run_id, model.model_id, tags | {"promoted_because": why})
-    recorder.client.set_registered_model_alias(registry, ALIAS, version)
-    print(f"{found.name} is the {ALIAS} of {registry} now, version {version}: {why}")
+    number = recorder.register(registry, run.info.run_id, model.model_id, tags | {"promoted_because": why})
+    mark = number if better else best.version
+    recorder.client.set_registered_model_alias(
+        registry, BEST, mark
+    )  # first: a kill here leaves a rule that is stricter
+    recorder.client.set_registered_model_alias(registry, ALIAS, number)
+    print(f"{found.name} is the {ALIAS} of {registry} now, version {number}: {why}")
     return True
 
 
-def against(recorder: recording.Recorder, champion: Any, found: contents.Contents) -> gate.Paired:
-    """Pair an experiment's predictions with the champion's.
+def against(recorder: recording.Recorder, version: Any, found: contents.Contents) -> gate.Paired:
+    """Pair an experiment's predictions with those of a registered version.
 
     Raises:
-        UserError: the champion's are gone, or not of the same classes and photos.
+        UserError: the version's are gone, or not of the same classes and photos.
     """
     from transfer_learning.evaluation import predictions
     from transfer_learning.reporting import gate
 
-    label = f"version {champion.version} of {champion.name}, the {ALIAS}"
+    label = f"version {version.version} of {version.name}, {' and '.join(f'the {alias}' for alias in version.aliases)}"
     with tempfile.TemporaryDirectory() as aside:
-        if not any(file.path == PREDICTIONS for file in recorder.client.list_artifacts(champion.run_id, "predictions")):
+        if not any(file.path == PREDICTIONS for file in recorder.client.list_artifacts(version.run_id, "predictions")):
             raise UserError(f"{label}, has no {PREDICTIONS} in the store; --force promotes without a comparison")
-        theirs = Path(recorder.client.download_artifacts(champion.run_id, PREDICTIONS, aside)).read_text()
+        theirs = Path(recorder.client.download_artifacts(version.run_id, PREDICTIONS, aside)).read_text()
     mine = (found.folder / predictions.PATH).read_text()
     try:
         return gate.pair(theirs, mine)

@@ -9,18 +9,23 @@ from hydra.errors import HydraException
 from transfer_learning.core import files
 from transfer_learning.core.errors import UserError
 from transfer_learning.experiments import dvc_inside
+from transfer_learning.settings import params
 
 
-def compose(target: Path, overrides: list[str]) -> None:
+def compose(target: Path, overrides: list[str], where: str = "settings") -> None:
     """Write the settings of conf/ with these overrides to `target`.
 
+    Args:
+        where: whose settings these are, for errors.
+
     Raises:
-        UserError: Hydra does not take conf/ or an override.
+        UserError: Hydra does not take conf/ or an override, or a setting is wrong; `target` is as it was.
     """
     try:
         with files.written_aside(target) as aside:
             written = aside.with_suffix(".yaml")  # DVC chooses the format by the suffix
             dvc_inside.compose(written, overrides)
+            params.check(params.read_yaml(written), where)
             written.replace(aside)
     except HydraException as error:
         raise UserError(" ".join(str(error).split())) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 
+COMPOSES = ContextVar("COMPOSES", default=False)  # we do, not DVC for an experiment: see hydra_plugins/checked.py
+
+
 def compose(target: Path, overrides: list[str]) -> None:
     """Write the composition of conf/ to a .yaml file.
 
@@ -25,7 +29,11 @@ def compose(target: Path, overrides: list[str]) -> None:
     from dvc.utils.hydra import compose_and_dump
 
     conf, plugins = str(Path("conf").resolve()), str(Path("src").resolve())
-    compose_and_dump(str(target), conf, None, "config", plugins, overrides)
+    token = COMPOSES.set(True)
+    try:
+        compose_and_dump(str(target), conf, None, "config", plugins, overrides)
+    finally:
+        COMPOSES.reset(token)
 
 
 def combinations(overrides: list[str]) -> list[list[str]]:

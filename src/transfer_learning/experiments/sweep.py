@@ -60,9 +60,8 @@ def read(path: Path) -> list[Trial]:
     with tempfile.TemporaryDirectory() as aside:
         for overrides in (one for several in lists for one in compose.combinations(several)):
             target = Path(aside) / "params.yaml"
-            compose.compose(target, overrides)
+            compose.compose(target, overrides, where=f"{path}: {' '.join(overrides) or 'the default'}")
             values = params.read_yaml(target)
-            params.check(values, where=f"{path}: {' '.join(overrides) or 'the default'}")
             digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:7]
             name = f"{path.stem.replace('_', '-')}-{digest}"
             trials[name] = Trial(name, overrides, values)

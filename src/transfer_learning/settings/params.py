@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from transfer_learning.core.errors import UserError
 from transfer_learning.settings.declared import Declared
 from transfer_learning.settings.fields import allowed
-from transfer_learning.settings.schema import Settings, at
+from transfer_learning.settings.schema import Settings, as_json, at
 
 WITHOUT_EFFECT = "runtime"  # a section that no stage declares: how something is computed, which moves no byte of it
 
@@ -55,16 +56,30 @@ def _describe(problem: dict[str, Any], values: dict[str, Any]) -> str:
     if problem["type"] == "missing":
         return f"{key} is missing"
     if problem["type"] == "extra_forbidden":
-        known = list(at(path[:-1], kind).get("properties", {}))
-        close = difflib.get_close_matches(path[-1], known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(known)}"
-        return f"{key} is not a setting: {hint}"
+        return unknown(path, kind)
     if problem["type"] == "union_tag_invalid":
         context = problem["ctx"]
         tag = context["discriminator"].strip("'")
         return f"{key}.{tag} = {context['tag']!r}: allowed are {context['expected_tags']}"
     must = problem["msg"] if problem["type"] == "not_allowed" else f"must be {allowed(at(path, kind))}"
     return f"{key} = {problem['input']!r}: {must}"
+
+
+def unknown(path: Sequence[str], kind: str | None = None) -> str:
+    """Say of a key that there is none, with the nearest or with all that there are.
+
+    Args:
+        path: names of sections and the key; a section may be what there is none of.
+        kind: that of `data`, whose keys depend on it; None: those of every kind count.
+    """
+    *sections, name = path
+    kinds = [kind] if kind else list(as_json()["properties"]["data"]["discriminator"]["mapping"])
+    if sections and not any(at(sections, one) for one in kinds):
+        return unknown(sections, kind)
+    known = list(dict.fromkeys(key for one in kinds for key in at(sections, one).get("properties", {})))
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"allowed are {', '.join(known)}"
+    return f"{'.'.join(path)} is not a setting" + (f": {hint}" if known else "")
 
 
 def load(stage: str, folder: Path = Path()) -> Settings:
@@ -97,3 +112,9 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
+
+
+def part(flat: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Of flat settings those that are named, each by itself or by a section that it is in."""
+    sections = set(names)
+    return {key: value for key, value in flat.items() if any(f"{key}.".startswith(f"{name}.") for name in sections)}

@@ -18,7 +18,8 @@ import transfer_learning
 from transfer_learning.core.errors import UserError
 from transfer_learning.core.files import DISK_FULL, written_aside
 from transfer_learning.core.workspace import STAGES, main_workspace
-from transfer_learning.stage import environment
+from transfer_learning.stage import at_work, environment
+from transfer_learning.stage.same_settings import same_settings
 from transfer_learning.stage.timing import write_seconds
 
 
@@ -61,25 +62,21 @@ def _alone(name: str) -> Iterator[None]:
     """Hold the current folder for one stage. One whose `dvc` was killed goes on by itself; its successor waits."""
     from filelock import FileLock, Timeout
 
-    folder = Path(".dvc/tmp")
-    folder.mkdir(parents=True, exist_ok=True)
-    lock, holder = FileLock(folder / "stage.lock"), folder / "stage.holder"
+    at_work.FOLDER.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(at_work.STAGE_LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        print(f"{name}: waiting for {_text(holder)}, which still runs in this folder", file=sys.stderr, flush=True)
+        print(f"{name}: waiting for {at_work.holder()}, which still runs in this folder", file=sys.stderr, flush=True)
         lock.acquire()
     try:
-        with written_aside(holder) as aside:
+        with written_aside(at_work.HOLDER) as aside:
             aside.write_text(f"stage {name} (process {os.getpid()})")
-        yield
+        with same_settings(name):
+            yield
         environment.record(name)
     finally:
         lock.release()
-
-
-def _text(holder: Path) -> str:
-    return holder.read_text() if holder.exists() else "another stage"
 
 
 def _interrupt(*_: Any) -> NoReturn:

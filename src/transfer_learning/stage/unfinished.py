@@ -41,7 +41,7 @@ def key(stage: str) -> str:
     the facts of the environment."""
     declared = settings.read_yaml(Path("dvc.yaml"))["stages"][stage]
     values = settings.flat()
-    params = {name: value for name, value in values.items() if {name, name.partition(".")[0]} & set(declared["params"])}
+    params = settings.part(values, declared["params"])
     sha = hashlib.sha256(json.dumps([params, environment.facts()], sort_keys=True).encode())
     for path in map(Path, declared["deps"]):
         files = sorted(file for file in path.rglob("*") if _counts(file)) if path.is_dir() else [path]
