@@ -18,6 +18,10 @@ from support.clone import DEMO, ROOT, Clone  # noqa: E402
 
 CALLS_NOTHING = "evaluate.threshold=0.999999"  # the second class
 SHARED = ("demo_clone", "swept")
+LONG = {  # files that take half a minute or more: one of them at the end would keep a worker busy while others are done
+    "test_record_faults", "test_store", "test_remote", "test_sweep", "test_record", "test_same_bytes",
+    "test_own_folder", "test_resume", "test_promote", "test_full_disk",
+}  # fmt: skip
 # variables that change what our code does: those that somebody has exported are not for the tests
 FOREIGN = ("DVC_ROOT", "DVC_EXP", "DVC_STAGE", "MLFLOW_TRACKING", "KERAS_")
 
@@ -29,14 +33,14 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with one file that needs every shared clone, then those that need none: while a worker makes the clones,
-    the other has work. Else the order is pytest-randomly's."""
+    the others have work. Of those that need one, the long ones come first. Else the order is pytest-randomly's."""
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
     needed = {path: {name for item in found for name in SHARED if name in item.fixturenames}  # type: ignore[attr-defined]
               for path, found in files.items()}  # fmt: skip
     first = next((path for path in files if needed[path] == set(SHARED)), None)
-    order = sorted(files, key=lambda path: (path != first, bool(needed[path])))
+    order = sorted(files, key=lambda path: (path != first, bool(needed[path]), path.stem not in LONG))
     items[:] = [item for path in order for item in files[path]]
 
 

@@ -15,8 +15,7 @@ LOCK = "dvc.lock is of this code and these settings"
 @pytest.fixture
 def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
     """The demo's results as committed, with conf/ composing to them, in a clone without data and without a cache."""
-    copy = demo_clone.copy(tmp_path / "clone")
-    copy.run("rm", "-rf", ".dvc/cache", "data", "models")
+    copy = demo_clone.copy(tmp_path / "clone", data=False)
     config = copy.folder / "conf/config.yaml"
     text = config.read_text().replace("  - _self_\n", "  - _self_\n  - experiment: demo\n")
     config.write_text(text)

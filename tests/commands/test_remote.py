@@ -18,6 +18,7 @@ import yaml
 from support.clone import DEMO, Clone
 
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")  # Debian keeps it off PATH
+FOLDER = pytest.param("folder", marks=pytest.mark.full if SSHD else ())  # what it can, the server can too
 NEEDS_SSHD = pytest.mark.skipif(SSHD is None and "CI" not in os.environ, reason="the SSH server is not installed")
 FASTER = (*DEMO, "-S", "finetune.learning_rate=0.003")  # the experiment that is shared; `swept` has run it
 RUNS = 16  # in the run cache of `swept`: six stages, two of each of four experiments, one of each of two
@@ -73,7 +74,7 @@ def ssh_server(folder: Path) -> Iterator[dict[str, str]]:
         server.wait(20)
 
 
-@pytest.fixture(scope="module", params=["folder", pytest.param("ssh", marks=NEEDS_SSHD)])
+@pytest.fixture(scope="module", params=[FOLDER, pytest.param("ssh", marks=NEEDS_SSHD)])
 def remote(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
     storage = tmp_path_factory.mktemp("remote") / "storage"
     if request.param == "folder":
@@ -129,6 +130,7 @@ def test_pull_brings_everything_and_repro_has_nothing_to_do(owner: Clone, remote
     assert clone.run("git", "status", "--porcelain") == ""
 
 
+@pytest.mark.full  # of an experiment, test_settings_that_somebody_has_run_before shows it
 def test_repro_with_pull_brings_what_is_missing_and_runs_no_stage(owner: Clone, remote: Remote, tmp_path: Path) -> None:
     clone = colleague(owner, remote, tmp_path / "clone")
     assert clone.stages_run(clone.run("dvc", "repro", "--pull")) == []

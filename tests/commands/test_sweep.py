@@ -64,12 +64,11 @@ def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> Non
         ("- [", "cannot be read"),
     ],
 )
-def test_a_wrong_recipe_is_one_line_and_queues_nothing(
-    demo_clone: Clone, tmp_path: Path, recipe: str, problem: str
-) -> None:
-    clone = demo_clone.copy(tmp_path)
-    (clone.folder / "conf/sweep/wrong.yaml").write_text(recipe)
+def test_a_wrong_recipe_is_one_line_and_queues_nothing(clone: Clone, recipe: str, problem: str) -> None:
+    path = clone.folder / "conf/sweep/wrong.yaml"
+    path.write_text(recipe)
     said = clone.run("python", "src/cli.py", "sweep", "wrong", code=2)
+    path.unlink()
     assert said.startswith("error: sweep: ")
     assert problem in said
     assert len(said.strip().splitlines()) == 1

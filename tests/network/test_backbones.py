@@ -52,13 +52,18 @@ def drawn(name: str, folder: Path, alpha: float = 1.0) -> keras.Model:
     return base
 
 
-DEEPER = ("efficientnet_v2_b1", "efficientnet_v2_b2", "efficientnet_v2_b3")  # than efficientnet_v2_b0, else like it
+DEEPER = (  # than efficientnet_v2_b0 and mobilenet_v3_small, else like them
+    "efficientnet_v2_b1", "efficientnet_v2_b2", "efficientnet_v2_b3", "mobilenet_v3_large",
+)  # fmt: skip
+BUILT: dict[str, keras.Model] = {}  # in random order, a fixture of the module would build one for nearly each test
 
 
-@pytest.fixture(scope="module", params=[pytest.param(n, marks=[pytest.mark.full] * (n in DEEPER)) for n in BACKBONES])
+@pytest.fixture(params=[pytest.param(n, marks=[pytest.mark.full] * (n in DEEPER)) for n in BACKBONES])
 def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> keras.Model:
-    keras.backend.clear_session()
-    return drawn(request.param, tmp_path_factory.mktemp(request.param))
+    if request.param not in BUILT:
+        keras.backend.clear_session()
+        BUILT[request.param] = drawn(request.param, tmp_path_factory.mktemp(request.param))
+    return BUILT[request.param]
 
 
 def close(found: object, expected: object) -> None:

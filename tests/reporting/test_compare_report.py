@@ -38,7 +38,8 @@ def test_changed_settings_and_stages_are_listed(clone: Clone) -> None:
     assert "| evaluate |  | evaluate.calibration_bins |" in text
 
 
-def test_pictures_show_curves_confusions_and_the_photos_that_flipped(clone: Clone) -> None:
+def test_pictures_show_curves_confusions_and_the_photos_that_flipped(demo_clone: Clone, tmp_path: Path) -> None:
+    clone = on_a_branch(demo_clone, tmp_path / "with photos", data=True)
     base(clone, 3)
     predictions(clone, lambda index, row: wrong(4)(index + 2, row))
     compared(clone, code=0)

@@ -161,8 +161,9 @@ def test_figure_has_two_panels_for_each_setting(tmp_path: Path, settings: int, m
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.full  # the test of sweeps makes a page too
 def test_command_writes_table_and_figure_from_dvc_exp_show(demo_clone: Clone, swept: Clone, tmp_path: Path) -> None:
-    clone = demo_clone.copy(tmp_path / "none")
+    clone = demo_clone.copy(tmp_path / "none", data=False)
     assert "1 experiments in reports/leaderboard.md\n" in clone.run("python", "src/cli.py", "leaderboard")
     assert not (clone.folder / "reports/leaderboard.png").exists()
     clone = swept.copy(tmp_path / "some", experiments=True)

@@ -82,10 +82,15 @@ def test_every_door_of_dvc_is_short_and_dvc_yaml_too() -> None:
     assert len((ROOT / "dvc.yaml").read_text().splitlines()) < 220
 
 
+@pytest.fixture(scope="module")
+def clone(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    return demo_clone.copy(tmp_path_factory.mktemp("house") / "clone")
+
+
 @pytest.mark.parametrize("edited", [*NEVER_RETRAINS, "training"])
-def test_an_edit_runs_what_the_room_computes(edited: str, demo_clone: Clone, tmp_path: Path) -> None:
+def test_an_edit_runs_what_the_room_computes(edited: str, clone: Clone) -> None:
     """How a model is saved, drawn, served, recorded or reported is changed without training anything again."""
-    clone = demo_clone.copy(tmp_path / "clone")
+    clone.run("git", "checkout", "--quiet", "src")
     for path in (clone.folder / "src" / "transfer_learning" / edited).glob("*.py"):
         path.write_text(path.read_text() + "\n# edited\n")
     would = clone.stages_run(clone.run("dvc", "repro", "--dry"))

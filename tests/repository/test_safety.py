@@ -25,12 +25,7 @@ def test_ui_answers_in_twenty_seconds_and_on_this_machine_only(demo_clone: Clone
     assert set(listening) == {"127.0.0.1"}
 
 
-def test_a_password_in_the_address_of_the_store_is_not_shown(demo_clone: Clone, tmp_path: Path) -> None:
-    clone = demo_clone.copy(tmp_path)
-    clone.environment["MLFLOW_TRACKING_URI"] = f"http://me:{PASSWORD}@127.0.0.1:9"
-    said = clone.run("python", "src/finetune.py") + clone.run("python", "src/cli.py", "record", code=2)
-    assert said.count("MLflow store http://127.0.0.1:9") == 2
-    assert PASSWORD not in said
+def test_a_password_in_the_address_of_the_store_is_not_shown() -> None:  # nor by commands: tracking/test_record_faults
     assert store._PASSWORD.sub("//", "postgresql://a:b@c@h/d and http://x/y@z") == "postgresql://h/d and http://x/y@z"
 
 

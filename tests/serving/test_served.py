@@ -13,7 +13,7 @@ from support.clone import Clone
 from support.packages import distributions
 
 
-@pytest.mark.parametrize("layout", ["of today", "before the rooms"])
+@pytest.mark.parametrize("layout", ["of today", pytest.param("before the rooms", marks=pytest.mark.full)])
 def test_a_logged_model_needs_its_own_code_and_requirements_and_nothing_else(
     demo_clone: Clone, tmp_path: Path, layout: str
 ) -> None:

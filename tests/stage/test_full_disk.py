@@ -54,7 +54,14 @@ def is_one_line(said: str, stage: str, reason: str) -> None:
 
 @pytest.mark.parametrize(
     ("stage", "kilobytes"),
-    [("fetch", 600), ("split", 12), ("featurize", 900), ("train_frozen", 12), ("finetune", 100), ("evaluate", 200)],
+    [
+        ("fetch", 600),
+        ("split", 12),
+        ("featurize", 900),
+        pytest.param("train_frozen", 12, marks=pytest.mark.full),
+        pytest.param("finetune", 100, marks=pytest.mark.full),
+        pytest.param("evaluate", 200, marks=pytest.mark.full),
+    ],
 )
 def test_a_full_disk_is_one_line_and_leaves_every_output_as_it_was(
     demo_clone: Clone, tmp_path: Path, may_mount: bool, stage: str, kilobytes: int

@@ -19,6 +19,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ("-S", "+experiment=demo")  # for dvc exp run
+STORE = ("mlflow.db", "mlartifacts")
 STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")
 
 
@@ -39,8 +40,7 @@ class Clone:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         self.run("git", "init", "--quiet", "--initial-branch=main")
-        self.run("git", "config", "user.email", "tests@example.com")
-        self.run("git", "config", "user.name", "tests")
+        self.name_committer()
         self.commit("start")
 
     @classmethod
@@ -63,25 +63,42 @@ class Clone:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", message)
 
-    def copy(self, folder: Path, *, store: bool = False, experiments: bool = False) -> Clone:
-        """A copy in an empty or new folder, as committed, with the MLflow store or DVC's experiments or without."""
-        folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cp", "-a", f"{self.folder}/.", str(folder)], check=True)
+    def copy(self, folder: Path, *, store: bool = False, experiments: bool = False, data: bool = True) -> Clone:
+        """A copy in an empty or new folder, as committed, with the MLflow store, DVC's experiments and what DVC keeps
+        or without.
+
+        Links what nobody writes to in place, git's objects, DVC's cache, photos and features: to copy the rest takes a
+        tenth of the time.
+        """
+        subprocess.run(["git", "clone", "--quiet", "--local", "--no-checkout", self.folder, folder], check=True)
+        subprocess.run(["cp", "-a", self.folder / "src", folder], check=True)  # with its bytecode
         other = Clone.at(folder, self.environment)
+        if experiments:
+            other.run("git", "fetch", "--quiet", "origin", "refs/exps/*:refs/exps/*")
+        other.run("git", "remote", "remove", "origin")
+        other.run("git", "reset", "--quiet")
         other.run("git", "checkout", "--quiet", "--force", "HEAD")
-        other.run("rm", "-rf", ".dvc/tmp/exps")  # the queue
-        if not experiments:
-            for ref in other.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").split():
-                other.run("git", "update-ref", "-d", ref)
-        if not store:
-            other.run("rm", "-rf", "mlflow.db", "mlartifacts")
+        other.name_committer()
+        linked = (".dvc/cache", "data/raw", "data/features") if data else ()
+        copied = (*(("data/pretrained", "data/split.csv", "models") if data else ()), *(STORE if store else ()))
+        for names, how in ((linked, "-al"), (copied, "-a")):
+            for name in names:
+                if (self.folder / name).exists():
+                    (folder / name).parent.mkdir(exist_ok=True)
+                    subprocess.run(["cp", how, self.folder / name, folder / name], check=True)
         return other
 
+    def name_committer(self) -> None:
+        """Give git a name to commit under."""
+        self.run("git", "config", "user.email", "tests@example.com")
+        self.run("git", "config", "user.name", "tests")
+
     def files(self) -> dict[str, tuple[int, int]]:
-        """Size and time of change of every file, without what reading changes too and without the queue."""
+        """Size and time of change of every file, without what reading changes too, the queue and git's objects: their
+        name is their content, and git renews the time of one that it finds again."""
         found = {}
         for folder, names, files in os.walk(self.folder):
-            names[:] = [name for name in names if name not in ("__pycache__", "celery")]
+            names[:] = [name for name in names if name not in ("__pycache__", "celery", "objects")]
             for file in files:
                 path = os.path.join(folder, file)
                 if not path.endswith((".lock", "-journal", ".git/index")):

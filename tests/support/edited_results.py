@@ -18,10 +18,9 @@ TESTED, TUNED = "reports/test/metrics.json", "reports/finetune/metrics.json"
 Row = dict[str, str]
 
 
-def on_a_branch(demo_clone: Clone, folder: Path) -> Clone:
-    """The demo with its results committed on main, without DVC's cache, checked out on a branch."""
-    copy = demo_clone.copy(folder)
-    copy.run("rm", "-rf", ".dvc/cache")
+def on_a_branch(demo_clone: Clone, folder: Path, *, data: bool = False) -> Clone:
+    """The demo with its results committed on main, without what DVC keeps, checked out on a branch."""
+    copy = demo_clone.copy(folder, data=data)
     copy.run("git", "checkout", "--quiet", "-b", "change")
     return copy
 

@@ -30,6 +30,7 @@ from transfer_learning.tracking import store
 
 # Debian keeps these programs off PATH
 POSTGRES = next((path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")), Path("/usr/bin"))
+PREDICT = "predict --model champion x.png"
 HAS_POSTGRES = (POSTGRES / "initdb").exists()
 UNPRIVILEGED = {"user": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}  # PostgreSQL refuses root
 
@@ -146,7 +147,10 @@ def test_importing_sets_nothing_that_dotenv_could_still_set() -> None:
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, check=True)
 
 
-@pytest.mark.parametrize("command", ["record", "promote", "report", "ui", "predict --model champion x.png"])
+@pytest.mark.parametrize(
+    "command",
+    ["promote", "report", "ui", *(pytest.param(c, marks=pytest.mark.full) for c in ("record", PREDICT))],
+)
 def test_settings_of_mlflow_in_dotenv_hold_for_every_command(demo_clone: Clone, tmp_path: Path, command: str) -> None:
     clone = demo_clone.copy(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from filelock import FileLock
-from support.clone import ROOT, Clone
+from support.clone import ROOT, STAGES, Clone
 
 from transfer_learning.core.files import written_aside
 from transfer_learning.settings import params as settings
@@ -33,8 +33,6 @@ def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
     clone = demo_clone.copy(tmp_path)
     longer = ["data.photos_per_class=240", "train_frozen.epochs=40", "finetune.epochs=5", "finetune.fine_tune_at=0"]
     clone.run("python", "src/cli.py", "params", "+experiment=demo", *longer)
-    for stage in ("fetch", "split"):
-        clone.run("python", f"src/{stage}.py")
     return clone
 
 
@@ -72,20 +70,28 @@ def content(clone: Clone, stage: str) -> dict[str, bytes]:
     return found
 
 
-def test_killed_stages_go_on_and_end_with_the_same_bytes(clone: Clone) -> None:
-    kills = {"featurize": signal.SIGKILL, "train_frozen": signal.SIGTERM, "finetune": signal.SIGKILL}
-    for stage, sent in kills.items():
-        state = {"featurize": "progress.json"}.get(stage, "epoch.npz")
-        assert "going on" not in clone.run("python", f"src/{stage}.py")
-        whole = content(clone, stage)
-        assert kept(clone) == []
-        kill_when(start(clone, stage), lambda state=state: any((p / state).exists() for p in kept(clone)), sent)  # type: ignore[misc]
-        assert len(kept(clone)) == 1
-        assert content(clone, stage) == whole  # what was there is there still
-        said = clone.run("python", f"src/{stage}.py")
-        assert "going on" in said
-        assert content(clone, stage) == whole
-        assert kept(clone) == []
+@pytest.mark.parametrize(
+    ("stage", "sent"),
+    [
+        pytest.param("featurize", signal.SIGKILL, marks=pytest.mark.full),
+        pytest.param("train_frozen", signal.SIGTERM, marks=pytest.mark.full),
+        ("finetune", signal.SIGKILL),  # from the photos: what is kept of features and of epochs, both
+    ],
+)
+def test_a_killed_stage_goes_on_and_ends_with_the_same_bytes(clone: Clone, stage: str, sent: signal.Signals) -> None:
+    state = {"featurize": "progress.json"}.get(stage, "epoch.npz")
+    for earlier in STAGES[: STAGES.index(stage)]:
+        clone.run("python", f"src/{earlier}.py")
+    assert "going on" not in clone.run("python", f"src/{stage}.py")
+    whole = content(clone, stage)
+    assert kept(clone) == []
+    kill_when(start(clone, stage), lambda: any((folder / state).exists() for folder in kept(clone)), sent)
+    assert len(kept(clone)) == 1
+    assert content(clone, stage) == whole  # what was there is there still
+    said = clone.run("python", f"src/{stage}.py")
+    assert "going on" in said
+    assert content(clone, stage) == whole
+    assert kept(clone) == []
 
 
 def test_interrupted_features_go_on_and_say_so_in_a_sentence(
@@ -179,6 +185,7 @@ def test_what_another_stage_reads_or_is_set_to_is_no_reason_to_start_anew(
 
 def test_a_second_stage_in_the_same_folder_waits_for_the_first(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path)
+    (clone.folder / ".dvc/tmp").mkdir()
     (clone.folder / ".dvc/tmp/stage.holder").write_text("stage finetune (process 1)")
     with FileLock(clone.folder / ".dvc/tmp/stage.lock"):
         second = start(clone, "split")
