@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,11 +14,11 @@ from email.message import Message
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from transfer_learning.core.errors import BrokenFile, UserError
 from transfer_learning.core.files import DISK_FULL
+from transfer_learning.core.waiting import locked
 from transfer_learning.core.workspace import main_workspace
 
 TIMEOUT_SECONDS = 30
@@ -109,18 +108,10 @@ def download(url: str, target: Path, *, plain_http: bool = False) -> None:
     plain = parts.scheme == "http" and (plain_http or parts.hostname == "127.0.0.1")
     if parts.scheme not in ("https", "file") and not plain:
         raise UserError(f"{url}: only https and file URLs are allowed")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(target.with_name(f".{target.name}.lock"))
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"waiting for another process that downloads {target.name}", file=sys.stderr, flush=True)
-        lock.acquire()
-    try:
+    lock = target.with_name(f".{target.name}.lock")
+    with locked(lock, lambda: f"waiting for another process that downloads {target.name}"):
         if not target.is_file():
             _download(url, target)
-    finally:
-        lock.release()
 
 
 def _download(url: str, target: Path) -> None:

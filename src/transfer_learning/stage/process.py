@@ -17,6 +17,7 @@ from dotenv import load_dotenv
 import transfer_learning
 from transfer_learning.core.errors import UserError
 from transfer_learning.core.files import DISK_FULL, written_aside
+from transfer_learning.core.waiting import locked
 from transfer_learning.core.workspace import STAGES, main_workspace
 from transfer_learning.stage import at_work, environment
 from transfer_learning.stage.same_settings import same_settings
@@ -60,23 +61,12 @@ def run(name: str, work: Callable[[], None]) -> None:
 @contextmanager
 def _alone(name: str) -> Iterator[None]:
     """Hold the current folder for one stage. One whose `dvc` was killed goes on by itself; its successor waits."""
-    from filelock import FileLock, Timeout
-
-    at_work.FOLDER.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(at_work.STAGE_LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        print(f"{name}: waiting for {at_work.holder()}, which still runs in this folder", file=sys.stderr, flush=True)
-        lock.acquire()
-    try:
+    with locked(at_work.STAGE_LOCK, lambda: f"{name}: waiting for {at_work.holder()}, which still runs in this folder"):
         with written_aside(at_work.HOLDER) as aside:
             aside.write_text(f"stage {name} (process {os.getpid()})")
         with same_settings(name):
             yield
         environment.record(name)
-    finally:
-        lock.release()
 
 
 def _interrupt(*_: Any) -> NoReturn:
