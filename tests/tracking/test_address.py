@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from transfer_learning.core.errors import UserError
-from transfer_learning.core.passwords import without_passwords
+from transfer_learning.experiments.passwords import without_passwords
 from transfer_learning.tracking import address
 
 

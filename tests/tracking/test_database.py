@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support.clone import ROOT
 
 from transfer_learning.core.errors import UserError
 from transfer_learning.tracking import database
@@ -61,7 +65,9 @@ def test_a_spoilt_store_says_how_to_get_out_of_it(made: Path, tmp_path: Path, ki
     assert path.read_bytes() == content
 
 
-def test_an_older_store_is_migrated_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def older(tmp_path: Path) -> tuple[Path, str]:
+    """A store of an older MLflow, and the revision of its tables."""
     from alembic import command
     from mlflow.store.db import utils
 
@@ -74,10 +80,42 @@ def test_an_older_store_is_migrated_and_kept(tmp_path: Path, capsys: pytest.Capt
         config.attributes["connection"] = connection
         command.upgrade(config, older)
     engine.dispose()
+    return path, older
+
+
+def test_an_older_store_is_migrated_and_kept(older: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    path, revision = older
     database.prepare(path)
     assert run(path, "SELECT version_num FROM alembic_version") == [(database._newest(),)]
-    assert run(tmp_path / f"mlflow.db.{older}", "SELECT version_num FROM alembic_version") == [(older,)]
-    assert f"as it was: mlflow.db.{older}" in capsys.readouterr().err
+    kept = path.with_name(f"mlflow.db.{revision}")
+    assert run(kept, "SELECT version_num FROM alembic_version") == [(revision,)]
+    assert f"as it was: {kept.name}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["no store yet", "an older store"])
+def test_a_kill_halfway_leaves_what_was_there_and_the_next_is_whole(older: tuple[Path, str], kind: str) -> None:
+    path, _ = older
+    if kind == "no store yet":
+        path.unlink()
+    before = path.read_bytes() if path.exists() else None
+    code = f"""
+import os, signal
+from pathlib import Path
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from transfer_learning.tracking import database
+@event.listens_for(Engine, "after_cursor_execute")
+def kill(connection, cursor, statement, *_):
+    if statement.startswith("UPDATE alembic_version"):
+        os.kill(os.getpid(), signal.SIGKILL)
+database.prepare(Path({str(path)!r}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, check=False)
+    assert done.returncode == -9
+    assert (path.read_bytes() if path.exists() else None) == before
+    database.prepare(path)
+    assert run(path, "SELECT version_num FROM alembic_version") == [(database._newest(),)]
+    assert not list(path.parent.glob(".*"))  # what the killed process left is gone
 
 
 @pytest.mark.parametrize(

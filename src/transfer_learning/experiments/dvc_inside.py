@@ -10,8 +10,8 @@ import yaml
 
 from transfer_learning.core.errors import UserError
 from transfer_learning.core.files import DISK_FULL
-from transfer_learning.core.passwords import without_passwords
 from transfer_learning.core.workspace import main_workspace
+from transfer_learning.experiments.passwords import without_passwords
 
 if TYPE_CHECKING:
     from dvc.repo import Repo

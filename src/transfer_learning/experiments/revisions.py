@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from transfer_learning.core.errors import UserError
-from transfer_learning.core.passwords import without_passwords
+from transfer_learning.experiments.passwords import without_passwords
 
 WORKSPACE = "workspace"  # the name of what plain `dvc repro` makes
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from transfer_learning.core.errors import UserError
-from transfer_learning.core.passwords import without_passwords
 from transfer_learning.core.workspace import main_workspace
+from transfer_learning.experiments.passwords import without_passwords
 
 SQLITE = "sqlite:///"  # and a path
 SERVERS = ("http", "https", "databricks", "databricks-uc", "uc")
