@@ -177,8 +177,10 @@ def test_a_class_leaves_only_when_it_is_named(tmp_path: Path) -> None:
 
 
 def test_an_encoding_that_is_none_is_refused(composed: Clone, tmp_path: Path) -> None:
-    compose(composed, str(draw_folder(tmp_path / "photos", 3, CLASSES[:2])), "data.encoding=gbk2")
-    refused(composed, "data.encoding is no encoding that Python knows, such as utf-8, gbk, cp932 or cp850")
+    path = draw_folder(tmp_path / "photos", 3, CLASSES[:2])
+    overrides = ("+experiment=demo", "data=folder", f"data.path='{path}'", "data.encoding=gbk2")
+    said = composed.run("python", "src/cli.py", "params", *overrides, code=2)
+    assert "data.encoding is no encoding that Python knows, such as utf-8, gbk, cp932 or cp850" in said
 
 
 @pytest.mark.parametrize(

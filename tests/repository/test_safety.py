@@ -12,7 +12,6 @@ from support.clone import ROOT, Clone
 
 from transfer_learning.core.errors import UserError
 from transfer_learning.settings import params
-from transfer_learning.tracking import store
 
 PASSWORD = "s3cret-word"
 
@@ -23,10 +22,6 @@ def test_ui_answers_in_twenty_seconds_and_on_this_machine_only(demo_clone: Clone
         port = int(address.rsplit(":", 1)[1])
         listening = [one.laddr.ip for one in psutil.net_connections("inet") if one.laddr.port == port and not one.raddr]
     assert set(listening) == {"127.0.0.1"}
-
-
-def test_a_password_in_the_address_of_the_store_is_not_shown() -> None:  # nor by commands: tracking/test_record_faults
-    assert store._PASSWORD.sub("//", "postgresql://a:b@c@h/d and http://x/y@z") == "postgresql://h/d and http://x/y@z"
 
 
 @pytest.mark.parametrize("key", ["data", "model"])
