@@ -28,21 +28,22 @@ def evaluate(settings: Settings) -> None:
     from transfer_learning.evaluation import whole_model
     from transfer_learning.figures import of_a_run
     from transfer_learning.network import backbone
-    from transfer_learning.photos import chunks, inventory
+    from transfer_learning.photos import inventory
 
     size, options = settings.images.size, settings.evaluate
     base = backbone.build(settings.model.name, size=size, alpha=settings.model.alpha)
     model = whole_model.whole(base, weights.read(Path("models/finetuned.weights.h5")))
     classes, parts = read_split(SPLIT)
-    test, raw = parts["test"], inventory.root(Path("data/raw"))
-    decoded = (chunk for _, chunk in chunks.chunks([raw / path for path in test.paths], size=size))
-    probabilities = whole_model.predict(model, decoded, threads=slices())  # (n, classes)
-    predicted = evaluation.predict(probabilities, threshold=options.threshold)  # (n,)
-    found = predictions.Predictions(test.paths, test.labels, probabilities, predicted, classes)
+    raw = inventory.root(Path("data/raw"))
+    kinds = [parts[name] for name in ("test", "validation")]
+    probabilities = whole_model.predict_parts(model, kinds, raw, size=size, threads=slices())  # (n, classes) each
+    chosen = [evaluation.predict(said, threshold=options.threshold) for said in probabilities]  # (n,) each
+    each = zip(kinds, probabilities, chosen, strict=True)
+    found, validated = (predictions.Predictions(one.paths, one.labels, said, best, classes) for one, said, best in each)
     run = of_a_run.Run(settings, base, model, raw, parts["train"], found)
     whole_model.check_parts(base, settings.model.boundary, model, run.test_pixels(found.least_sure()))
     metrics = evaluation.measure(
-        test.labels, probabilities,
+        found.labels, found.probabilities,
         threshold=options.threshold, confidence=options.confidence, bins=options.calibration_bins,
     )  # fmt: skip
     whole_model.save(
@@ -51,6 +52,7 @@ def evaluate(settings: Settings) -> None:
     )  # fmt: skip
     files.write_json(Path("reports/test/metrics.json"), metrics)
     predictions.write(predictions.PATH, found, raw)
+    predictions.write(predictions.VALIDATION, validated, raw)
     of_a_run.draw(run)
     print(evaluation.in_words(metrics, confidence=options.confidence))
 
