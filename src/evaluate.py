@@ -30,26 +30,22 @@ def evaluate(settings: Settings) -> None:
     from transfer_learning.network import backbone
     from transfer_learning.photos import inventory
 
-    size, options = settings.images.size, settings.evaluate
+    size, options, raw = settings.images.size, settings.evaluate, inventory.root(Path("data/raw"))
     base = backbone.build(settings.model.name, size=size, alpha=settings.model.alpha)
     model = whole_model.whole(base, weights.read(Path("models/finetuned.weights.h5")))
     classes, parts = read_split(SPLIT)
-    raw = inventory.root(Path("data/raw"))
-    kinds = [parts[name] for name in ("test", "validation")]
-    probabilities = whole_model.predict_parts(model, kinds, raw, size=size, threads=slices())  # (n, classes) each
-    chosen = [evaluation.predict(said, threshold=options.threshold) for said in probabilities]  # (n,) each
-    each = zip(kinds, probabilities, chosen, strict=True)
-    found, validated = (predictions.Predictions(one.paths, one.labels, said, best, classes) for one, said, best in each)
+    kinds, bound, largest = [parts["test"], parts["validation"]], options.threshold, settings.images.max_megapixels
+    found, validated = (
+        predictions.Predictions(part.paths, part.labels, said, evaluation.predict(said, threshold=bound), classes)
+        for part, said in whole_model.predict_parts(model, kinds, raw, size=size, threads=slices())
+    )
     run = of_a_run.Run(settings, base, model, raw, parts["train"], found)
     whole_model.check_parts(base, settings.model.boundary, model, run.test_pixels(found.least_sure()))
     metrics = evaluation.measure(
         found.labels, found.probabilities,
-        threshold=options.threshold, confidence=options.confidence, bins=options.calibration_bins,
+        threshold=bound, confidence=options.confidence, bins=options.calibration_bins,
     )  # fmt: skip
-    whole_model.save(
-        model, Path("models/model.keras"),
-        classes=classes, threshold=options.threshold, max_megapixels=settings.images.max_megapixels,
-    )  # fmt: skip
+    whole_model.save(model, Path("models/model.keras"), classes=classes, threshold=bound, max_megapixels=largest)
     files.write_json(Path("reports/test/metrics.json"), metrics)
     predictions.write(predictions.PATH, found, raw)
     predictions.write(predictions.VALIDATION, validated, raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -75,8 +75,10 @@ def predict(model: keras.Model, chunks: Iterable[np.ndarray], *, threads: int = 
     return np.concatenate([1 - whole, whole], axis=1) if whole.shape[1] == 1 else whole
 
 
-def predict_parts(model: keras.Model, parts: Sequence[Part], raw: Path, *, size: int, threads: int) -> list[np.ndarray]:
-    """Probabilities (n, classes) of the photos of each part, as by `predict`.
+def predict_parts(
+    model: keras.Model, parts: Sequence[Part], raw: Path, *, size: int, threads: int
+) -> Iterator[tuple[Part, np.ndarray]]:
+    """Each part with the probabilities (n, classes) of its photos, as by `predict`.
 
     One call for all builds the graph once; no chunk has photos of two parts, so each part's numbers are its own.
 
@@ -85,7 +87,7 @@ def predict_parts(model: keras.Model, parts: Sequence[Part], raw: Path, *, size:
     """
     decoded = (chunks.chunks([raw / path for path in part.paths], size=size) for part in parts)
     found = predict(model, (chunk for _, chunk in chain.from_iterable(decoded)), threads=threads)
-    return np.split(found, np.cumsum([len(part.paths) for part in parts])[:-1])
+    return zip(parts, np.split(found, np.cumsum([len(part.paths) for part in parts])[:-1]), strict=True)
 
 
 def difference_of_parts(base: keras.Model, boundary: str, model: keras.Model, photos: np.ndarray) -> float:
