@@ -38,7 +38,7 @@ def write(found: Comparison, folder: Path, raw: Path) -> None:
 
 def write_failure(message: str, base: str, folder: Path) -> None:
     """Write compare.md and compare.json for two states that could not even be read."""
-    text = f"### Cannot compare with {_code(base)}\n\n{_code(message, LONGEST_MESSAGE)}\n"
+    text = f"### Cannot compare with {as_code(base)}\n\n{as_code(message, LONGEST_MESSAGE)}\n"
     (folder / "compare.md").write_text(text, encoding="utf-8")
     values = {"verdict": "cannot read", "exit_code": 2, "problems": [message]}
     (folder / "compare.json").write_text(json.dumps(values, indent=1) + "\n")
@@ -83,8 +83,8 @@ def as_json(found: Comparison) -> dict[str, Any]:
 def markdown(found: Comparison, pictures: Sequence[str]) -> str:
     """The comparison for a comment or a job summary."""
     title = TITLES.get(found.verdict, f"Cannot compare ({found.verdict})")
-    lines = [f"### {title}: {_code(found.new.label)} against {_code(found.base.label)}", ""]
-    problems = [f"- **{verdict}**: {_code(message, LONGEST_MESSAGE)}" for verdict, message in found.problems]
+    lines = [f"### {title}: {as_code(found.new.label)} against {as_code(found.base.label)}", ""]
+    problems = [f"- **{verdict}**: {as_code(message, LONGEST_MESSAGE)}" for verdict, message in found.problems]
     lines += [*_some(problems, MOST // 4, "- {} more are in compare.json"), ""] if problems else []
     if found.paired and found.interval:
         low, high = found.interval
@@ -92,7 +92,7 @@ def markdown(found: Comparison, pictures: Sequence[str]) -> str:
     if found.judged:
         lines += ["| judged | worse by | allowed | equal models do so in | how |", "|---|--:|--:|--:|---|"]
         lines += [*map(_judged_row, found.judged), ""]
-    lines += [f"| metric | {_code(found.base.label)} | {_code(found.new.label)} | change | | guarded |"]
+    lines += [f"| metric | {as_code(found.base.label)} | {as_code(found.new.label)} | change | | guarded |"]
     lines += [
         "|---|--:|--:|--:|---|---|",
         *_some([*map(_metric_row, found.metrics)], MOST, "| {} more | | | | | |"),
@@ -100,7 +100,7 @@ def markdown(found: Comparison, pictures: Sequence[str]) -> str:
     ]
     if found.settings:
         lines += ["| setting | there | here |", "|---|---|---|"]
-        rows = [f"| {_code(name)} | {_code(base)} | {_code(new)} |" for name, base, new in found.settings]
+        rows = [f"| {as_code(name)} | {as_code(base)} | {as_code(new)} |" for name, base, new in found.settings]
         lines += _some(rows, MOST, "| {} more, in compare.json | | |")
     else:
         lines.append("The settings are the same.")
@@ -118,7 +118,7 @@ def _some(rows: list[str], most: int, more: str) -> list[str]:
 
 def _judged_row(one: judgement.Judged) -> str:
     by_chance = "" if one.chance is None else f"{one.chance:.2g}"
-    return f"| {_code(one.name)} | {_number(one.worse)} | {one.tolerance:g} | {by_chance} | {one.how} |"
+    return f"| {as_code(one.name)} | {_number(one.worse)} | {one.tolerance:g} | {by_chance} | {one.how} |"
 
 
 def _metric_row(one: Metric) -> str:
@@ -126,7 +126,7 @@ def _metric_row(one: Metric) -> str:
     change = "" if one.change is None else f"{'+' if one.change > 0 else ''}{_number(one.change)}"
     word = "" if one.gain is None else "better" if one.gain > 0 else "worse" if one.gain < 0 else "same"
     guard = "" if one.tolerance is None else f"{one.tolerance:g}"
-    return f"| {_code(one.name)} | {' | '.join(sides)} | {change} | {word} | {guard} |"
+    return f"| {as_code(one.name)} | {' | '.join(sides)} | {change} | {word} | {guard} |"
 
 
 def _number(value: float) -> str:
@@ -140,7 +140,7 @@ def _stage_lines(stages: Sequence[Difference]) -> list[str]:
     for one in stages:
         settings, facts = ([name for name, *_ in several or []] for several in (one.settings, one.facts))
         cells = [
-            _some([*map(_code, names)], MOST_NAMES, "{} more")
+            _some([*map(as_code, names)], MOST_NAMES, "{} more")
             for names in (one.inputs_by_file, settings, one.outputs, facts)
         ]
         lines.append(f"| {one.stage} | {' | '.join(map(', '.join, cells))} |")
@@ -153,11 +153,13 @@ def _flip_lines(kind: str, title: str, flips: Sequence[gate.Flip]) -> list[str]:
     more = f", the first {LISTED}; all are in compare.json" if len(flips) > LISTED else ""
     lines = [f"<details><summary>{title}: {len(flips)} photos ({kind}){more}</summary>", ""]
     lines += ["| photo | class | probability there | here |", "|---|---|--:|--:|"]
-    lines += [f"| {_code(one.path)} | {_code(one.label)} | {one.base:.3f} | {one.new:.3f} |" for one in flips[:LISTED]]
+    lines += [
+        f"| {as_code(one.path)} | {as_code(one.label)} | {one.base:.3f} | {one.new:.3f} |" for one in flips[:LISTED]
+    ]
     return [*lines, "", "</details>", ""]
 
 
-def _code(value: object, longest: int = LONGEST) -> str:
+def as_code(value: object, longest: int = LONGEST) -> str:
     """Text as code, of which GitHub and GitLab make nothing else: what a pull request holds is a stranger's.
 
     Outside of code, mentions, issues, commits and addresses become links even when written as entities. Letters that
