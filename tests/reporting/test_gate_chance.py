@@ -14,7 +14,8 @@ from transfer_learning.reporting import chance, judgement
 from transfer_learning.settings.schema import Gate, Guarded
 
 found = importlib.util.spec_from_file_location("gate_simulation", ROOT / "benchmarks/gate.py")
-assert found and found.loader
+assert found
+assert found.loader
 simulation = importlib.util.module_from_spec(found)
 sys.modules["gate_simulation"] = simulation  # dataclass looks there
 found.loader.exec_module(simulation)
