@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,15 +46,28 @@ def test_what_was_evaluated_contradicts_itself_nowhere(clone: Clone) -> None:
     assert problems(clone) == []
 
 
-def test_every_metric_is_computed_again(clone: Clone) -> None:
-    for path in (TESTED, TUNED, "reports/frozen/metrics.json"):
-        text = (clone.folder / path).read_text()
-        for name, value in json.loads(text).items():
-            if name != "trainable_parameters":  # no file in git gives it
-                for other in (99.0, value + 0.001, float("nan"), "1"):
-                    rewrite(clone, path, json.dumps(json.loads(text) | {name: other}))
-                    assert problems(clone), (path, name, other)
-        rewrite(clone, path, text)
+@pytest.mark.parametrize("path", [TESTED, TUNED, "reports/frozen/metrics.json"])
+def test_every_metric_is_computed_again(clone: Clone, path: str) -> None:
+    text = (clone.folder / path).read_text()
+    here, phase = state.read(clone.folder, "here"), Path(path).parent.name
+    for name, value in json.loads(text).items():
+        if name != "trainable_parameters":  # no file in git gives it
+            for other in (99.0, -5.0, value + 0.001, value - 0.001):
+                edited = replace(here, metrics=here.metrics | {f"{phase}/{name}": other})
+                assert any(f"{phase}/{name}" in said for said in contradictions.of(edited)), (name, other)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "1", True, None, 10**400])
+def test_a_metric_that_is_no_finite_number_is_said(clone: Clone, value: object) -> None:
+    edited = json.loads((clone.folder / TESTED).read_text()) | {"loss": value}
+    rewrite(clone, TESTED, json.dumps(edited))
+    assert "test/metrics.json says loss = " in problems(clone)[0]
+
+
+def test_an_edited_metric_with_its_md5_put_right_is_refused(clone: Clone) -> None:
+    assert problems(clone) == []
+    metrics(clone, TESTED, loss=99.0)
+    assert "here has a test/loss of 99, but" in problems(clone)[0]
 
 
 def _twice(text: str) -> str:
@@ -140,4 +153,3 @@ def test_the_comment_of_a_thousand_classes_with_long_names_is_short_enough(clone
         problems=[("other results", " ".join(long))] * 1000,
     )  # fmt: skip
     assert len(comparison_text.markdown(found, ["a.png"])) < 65_536
-    shutil.rmtree(clone.folder)
