@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +33,11 @@ from transfer_learning.reporting import comparison, comparison_text, contradicti
 
 @pytest.fixture
 def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
-    return on_a_branch(demo_clone, tmp_path / "clone")
+    """The files of the demo's results, to be edited."""
+    for name in ("params.yaml", "dvc.yaml", "dvc.lock"):
+        shutil.copy(demo_clone.folder / name, tmp_path)
+    shutil.copytree(demo_clone.folder / "reports", tmp_path / "reports")
+    return Clone.at(tmp_path)
 
 
 def problems(clone: Clone) -> list[str]:
@@ -94,29 +100,37 @@ def test_a_prediction_that_its_probability_contradicts_is_said(clone: Clone) -> 
     for path in (PREDICTIONS, VALIDATION):
         edit(clone, path, surer)
         assert any("whose predicted class is not that of their probability" in problem for problem in problems(clone))
-        clone.run("git", "checkout", "--quiet", ".")
 
 
 FILES = ("params.yaml", "dvc.lock", "reports/environment.json", PREDICTIONS, VALIDATION, HISTORY, TESTED, TUNED)
+CONTENTS = (b"\xff\xfe\x00", None, b"[[[", b"1", b"stages: {evaluate: {outs: 5}}")  # None makes a folder of it
 
 
+@pytest.mark.parametrize("content", CONTENTS)
 @pytest.mark.parametrize("path", FILES)
-def test_a_broken_file_ends_with_two_and_a_line(clone: Clone, path: str) -> None:
-    target = clone.folder / path
-    for content in (b"\xff\xfe\x00", None, b"[[[", b"1", b"stages: {evaluate: {outs: 5}}"):
-        target.unlink(missing_ok=True)
-        target.mkdir() if content is None else target.write_bytes(content)
-        printed = clone.run("python", "src/cli.py", "compare", "main", code=2)
-        assert "Traceback" not in printed, (path, content, printed)
-        if content is None:
-            target.rmdir()
+def test_a_broken_file_is_refused_and_never_judged(
+    demo_clone: Clone, clone: Clone, path: str, content: bytes | None
+) -> None:
+    base, target = state.read(demo_clone.folder, "there"), clone.folder / path
+    target.unlink()
+    target.mkdir() if content is None else target.write_bytes(content)
+    found = None
+    with contextlib.suppress(UserError):  # which ends a command with 2 and a line; any other error fails here
+        new = state.read(clone.folder, "here")
+        found = comparison.compare(base, new, state.limits_of(base, new))
+    assert found is None or found.exit_code == 2
 
 
-def test_a_broken_base_ends_with_two_and_a_line(clone: Clone) -> None:
-    metrics(clone, TESTED, loss=99.0)
-    clone.commit("edited")
-    printed = clone.run("python", "src/cli.py", "compare", "HEAD", "main", code=2)
-    assert "has a test/loss of 99, but" in printed
+def test_a_broken_or_edited_base_ends_with_two_and_a_line(demo_clone: Clone, tmp_path: Path) -> None:
+    copy = on_a_branch(demo_clone, tmp_path / "copy")
+    metrics(copy, TESTED, loss=99.0)
+    copy.commit("edited")
+    assert "has a test/loss of 99, but" in copy.run("python", "src/cli.py", "compare", "HEAD", "main", code=2)
+    (copy.folder / PREDICTIONS).write_bytes(b"\xff\xfe\x00")
+    copy.commit("broken")
+    printed = copy.run("python", "src/cli.py", "compare", "HEAD", "main", code=2)
+    assert "predictions.csv is no UTF-8 text" in printed
+    assert "Traceback" not in printed
 
 
 NASTY = [

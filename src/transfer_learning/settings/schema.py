@@ -129,8 +129,8 @@ class Gate(Section):
         Field(
             ge=0,
             lt=1,
-            description="A model is worse when its accuracy on the same photos is lower by more than this, unless equal "
-            "models would differ so much in more than `significance` of all cases.",
+            description="A model is worse when its accuracy on the same photos is lower by more than this, unless "
+            "equal models would differ so much in more than `significance` of all cases.",
         ),
     ]
     significance: Annotated[
