@@ -33,29 +33,27 @@ def evaluate(settings: Settings) -> None:
     from transfer_learning.evaluation import whole_model
     from transfer_learning.figures import of_a_run
     from transfer_learning.network import backbone
-    from transfer_learning.photos import chunks, inventory
+    from transfer_learning.photos import inventory
 
-    size, options = settings.images.size, settings.evaluate
+    size, options, photos = settings.images.size, settings.evaluate, inventory.read(Path("data/raw"))
     base = backbone.build(settings.model.name, size=size, alpha=settings.model.alpha)
     model = whole_model.whole(base, weights.read(Path("models/finetuned.weights.h5")))
     classes, parts = read_split(SPLIT)
-    test, photos = parts["test"], inventory.read(Path("data/raw"))
-    decoded = (chunk for _, chunk in chunks.chunks(photos.chosen(test.paths), size=size))
-    probabilities = whole_model.predict(model, decoded, threads=at_once())  # (n, classes)
-    predicted = evaluation.predict(probabilities, threshold=options.threshold)  # (n,)
-    found = predictions.Predictions(test.paths, test.labels, probabilities, predicted, classes)
+    kinds, bound, largest = [parts["test"], parts["validation"]], options.threshold, settings.images.max_megapixels
+    found, validated = (
+        predictions.Predictions(part.paths, part.labels, said, evaluation.predict(said, threshold=bound), classes)
+        for part, said in whole_model.predict_parts(model, kinds, photos, size=size, threads=at_once())
+    )
     run = of_a_run.Run(settings, base, model, photos, parts["train"], found)
     whole_model.check_parts(base, settings.model.boundary, model, run.test_pixels(found.least_sure()))
     metrics = evaluation.measure(
-        test.labels, probabilities,
-        threshold=options.threshold, confidence=options.confidence, bins=options.calibration_bins,
+        found.labels, found.probabilities,
+        threshold=bound, confidence=options.confidence, bins=options.calibration_bins,
     )  # fmt: skip
-    whole_model.save(
-        model, Path("models/model.keras"),
-        classes=classes, threshold=options.threshold, max_megapixels=settings.images.max_megapixels,
-    )  # fmt: skip
+    whole_model.save(model, Path("models/model.keras"), classes=classes, threshold=bound, max_megapixels=largest)
     files.write_json(Path("reports/test/metrics.json"), metrics)
     predictions.write(predictions.PATH, found, photos)
+    predictions.write(predictions.VALIDATION, validated, photos)
     of_a_run.draw(run)
     print(evaluation.in_words(metrics, confidence=options.confidence))
 

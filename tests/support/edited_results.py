@@ -11,9 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from support.clone import Clone
+from transfer_learning.evaluation import metrics as evaluation
+from transfer_learning.evaluation.predictions import numbers
 
 PREDICTIONS = "reports/test/predictions.csv"
+VALIDATION, HISTORY, PER_CLASS = (
+    f"reports/{name}.csv" for name in ("validation_predictions", "finetune/history", "test/per_class")
+)
 TESTED, TUNED = "reports/test/metrics.json", "reports/finetune/metrics.json"
 Row = dict[str, str]
 
@@ -36,17 +43,56 @@ def rewrite(clone: Clone, path: str, text: str) -> None:
 
 
 def predictions(clone: Clone, change: Callable[[int, Row], None]) -> None:
-    """Change rows of the predictions, and the metrics with them."""
-    rows = list(csv.DictReader(io.StringIO((clone.folder / PREDICTIONS).read_text())))
+    """Change rows of the predictions of two classes, and with them the metrics and the table by class."""
+    edit(clone, PREDICTIONS, change)
+    table = numbers((clone.folder / PREDICTIONS).read_text())
+    probabilities = np.stack([1 - table.said, table.said], axis=1)
+    options = {"threshold": 0.5, "confidence": 0.95, "bins": 10}
+    measured: dict[str, Any] = evaluation.measure(table.labels, probabilities, **options)
+    metrics(clone, TESTED, **{name: round(value, 6) for name, value in measured.items()})
+    by_class = evaluation.per_class(table.labels, table.predicted, table.classes)
+    rewrite(clone, PER_CLASS, by_class.to_csv(index=False, lineterminator="\n"))
+
+
+def validated(clone: Clone, change: Callable[[int, Row], None]) -> None:
+    """Change rows of the predictions of the validation photos, and the end of the history and its metrics with them."""
+    edit(clone, VALIDATION, change)
+    table = numbers((clone.folder / VALIDATION).read_text())
+    values = [float(np.mean(table.labels == table.predicted)), float(table.losses.mean())]
+    ended(clone, val_accuracy=round(values[0], 6), val_loss=round(values[1], 6))
+
+
+def ended(clone: Clone, **values: float) -> None:
+    """Change what the last epoch of fine-tuning measured, in its history and metrics."""
+    rows = list(csv.DictReader(io.StringIO((clone.folder / HISTORY).read_text())))
+    rows[-1] |= {name: str(value) for name, value in values.items()}
+    rewrite(clone, HISTORY, as_csv(rows))
+    metrics(clone, TUNED, **values)
+
+
+def edit(clone: Clone, path: str, change: Callable[[int, Row], None]) -> None:
+    """Change rows of a table of predictions, and nothing that follows from them."""
+    rows = list(csv.DictReader(io.StringIO((clone.folder / path).read_text())))
     for number, row in enumerate(rows):
         change(number, row)
+    rewrite(clone, path, as_csv(rows))
+
+
+def as_csv(rows: list[Row]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    rewrite(clone, PREDICTIONS, text.getvalue())
-    right = sum(row["label"] == row["predicted"] for row in rows) / len(rows)
-    metrics(clone, TESTED, accuracy=round(right, 6))
+    return text.getvalue()
+
+
+def without_validation(clone: Clone) -> None:
+    """Make a state of before evaluate kept what it makes of the validation photos."""
+    lock = clone.folder / "dvc.lock"
+    entry = re.compile(rf"    - path: {re.escape(VALIDATION)}\n(      .*\n)+")
+    assert entry.search(lock.read_text())
+    lock.write_text(entry.sub("", lock.read_text()))
+    (clone.folder / VALIDATION).unlink()
 
 
 def metrics(clone: Clone, path: str, **values: float | None) -> None:
@@ -61,7 +107,7 @@ def wrong(number: int) -> Callable[[int, Row], None]:
     def change(index: int, row: Row) -> None:
         other = {"disc": "cross", "cross": "disc"}[row["label"]]
         row["predicted"] = other if index < number else row["label"]
-        row["probability"] = "0.25"
+        row["probability"] = "0.75" if row["predicted"] == "disc" else "0.25"
 
     return change
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from transfer_learning.core.errors import UserError
 from transfer_learning.experiments import revisions
 
 if TYPE_CHECKING:
-    from transfer_learning.reporting import comparison
+    from transfer_learning.reporting import comparison, state
 
 RAW = Path("data/raw")
 
@@ -49,6 +50,11 @@ def run(arguments: argparse.Namespace) -> None:
             comparison_text.write_failure(str(error), arguments.base, folder)
             files.put(folder, arguments.out)
             raise
+        except Exception as error:  # 1 is for a regression alone
+            traceback.print_exc()
+            comparison_text.write_failure(f"an error of the comparison itself: {error!r}", arguments.base, folder)
+            files.put(folder, arguments.out)
+            sys.exit(2)
     for verdict, message in found.problems:
         print(f"{verdict}: {message}", file=sys.stderr)
     print(f"{found.new.label} against {found.base.label}: {found.paired or 'not the same test photos'}")
@@ -62,22 +68,22 @@ def compare(arguments: argparse.Namespace, aside: Path) -> comparison.Comparison
     Raises:
         UserError: one of them cannot be read.
     """
-    from transfer_learning.reporting import comparison
+    from transfer_learning.reporting import comparison, state
 
     if unmerged := revisions.unmerged():
         raise UserError(f"a merge is unresolved in {unmerged[0]}: resolve it, `dvc repro`, `git add` and commit first")
     base = export(arguments.base, aside / "base", merge_base=arguments.merge_base)
-    new = export(arguments.new, aside / "new") if arguments.new else comparison.read(Path(), "workspace")
-    return comparison.compare(base, new, comparison.limits_of(base, new), reproduced=arguments.reproduced)
+    new = export(arguments.new, aside / "new") if arguments.new else state.read(Path(), "workspace")
+    return comparison.compare(base, new, state.limits_of(base, new), reproduced=arguments.reproduced)
 
 
-def export(name: str, folder: Path, *, merge_base: bool = False) -> comparison.State:
+def export(name: str, folder: Path, *, merge_base: bool = False) -> state.State:
     """Read a revision or experiment."""
-    from transfer_learning.reporting import comparison
+    from transfer_learning.reporting import state
 
     commit = revisions.commit(name)
     if merge_base:
         commit = revisions.merge_base(commit)
-    revisions.export(commit, folder, *comparison.FILES)
+    revisions.export(commit, folder, *state.FILES)
     label = commit[:7] if commit.startswith(name) else f"{name} ({commit[:7]})"
-    return comparison.read(folder, label, commit)
+    return state.read(folder, label, commit)

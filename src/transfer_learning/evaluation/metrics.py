@@ -41,26 +41,15 @@ def measure(
         Numbers by name, as reports/test/metrics.json holds them.
     """
     predicted = predict(probabilities, threshold=threshold)
-    right = int((predicted == labels).sum())
-    low, high = wilson_interval(right, len(labels), confidence=confidence)
     classes = probabilities.shape[1]
-    two = classes == 2
-    average = "binary" if two else "macro"
-    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, average=average, zero_division=0.0)
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)  # float32 sums differ from 1 in the seventh digit
-    scores = exact[:, 1] if two else exact
+    scores = exact[:, 1] if classes == 2 else exact
     found: dict[str, object] = {
         "photos": len(labels),
-        "correct": right,
+        "correct": int((predicted == labels).sum()),
         "loss": float(log_loss(labels, scores, labels=range(classes))),
-        "accuracy": right / len(labels),
-        "accuracy_low": low,
-        "accuracy_high": high,
-        "balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
-        "precision": float(precision),
-        "recall": float(recall),
-        "f1": float(f1),
+        **of_classes(labels, predicted, classes=classes, confidence=confidence),
         "roc_auc": float(roc_auc_score(labels, scores, multi_class="ovr")),
         "calibration_error": calibration_error(*judged(labels, probabilities), bins=bins),
     }
@@ -68,6 +57,28 @@ def measure(
         ahead = (probabilities > probabilities[np.arange(len(labels)), labels][:, None]).sum(axis=1)
         found[f"top_{TOP}_accuracy"] = float((ahead < TOP).mean())
     return found
+
+
+def of_classes(labels: np.ndarray, predicted: np.ndarray, *, classes: int, confidence: float) -> dict[str, float]:
+    """Those of `measure` that follow from the predicted classes alone.
+
+    Args:
+        labels: (n,) indices, every class present.
+        predicted: (n,) indices.
+    """
+    right = int((predicted == labels).sum())
+    low, high = wilson_interval(right, len(labels), confidence=confidence)
+    average = "binary" if classes == 2 else "macro"
+    precision, recall, f1, _ = precision_recall_fscore_support(labels, predicted, average=average, zero_division=0.0)
+    return {
+        "accuracy": right / len(labels),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
+        "precision": float(precision),
+        "recall": float(recall),
+        "f1": float(f1),
+    }
 
 
 def in_words(metrics: dict[str, object], *, confidence: float) -> str:

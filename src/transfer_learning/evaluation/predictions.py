@@ -1,4 +1,5 @@
-"""predictions.csv: what a model makes of each test photo. Written, read and understood here and nowhere else."""
+"""predictions.csv: what a model makes of each test photo, and the same of each validation photo. Written, read and
+understood here and nowhere else."""
 
 from __future__ import annotations
 
@@ -16,8 +17,10 @@ from transfer_learning.core.files import written_aside
 from transfer_learning.photos.inventory import Photos
 
 PATH = Path("reports/test/predictions.csv")
+VALIDATION = Path("reports/validation_predictions.csv")  # so that two models can be paired on these photos too
 COLUMNS = ("path", "sha256", "label", "probability", "predicted")
 OF_LABEL = "label_probability"  # a further one where there are more than two classes
+ROUNDING = 5e-7  # of a probability in the file
 
 Row = dict[str, str]
 """A photo, by column. `probability` is that of the second of two classes; of more it is that of the predicted class,
@@ -83,30 +86,108 @@ def _rounded(probabilities: np.ndarray) -> list[float]:
     return probabilities.astype(float).round(6).tolist()
 
 
+@dataclass(frozen=True)
+class Table:
+    """A predictions.csv as numbers.
+
+    Attributes:
+        keys: sha256 of each of the n photos.
+        classes: names, sorted.
+        labels: (n,) index of the true class.
+        predicted: (n,) index of the predicted class.
+        said: (n,) the column `probability`.
+        own: (n,) probability of the true class.
+    """
+
+    keys: list[str]
+    classes: list[str]
+    labels: np.ndarray
+    predicted: np.ndarray
+    said: np.ndarray
+    own: np.ndarray
+
+    @property
+    def losses(self) -> np.ndarray:
+        """(n,) cross-entropy, bounded by what six decimals can tell from 0."""
+        return -np.log(self.own.clip(ROUNDING, 1 - ROUNDING))
+
+    def at(self, places: Sequence[int]) -> Table:
+        """The photos at these places, in their order."""
+        columns = (column[places] for column in (self.labels, self.predicted, self.said, self.own))
+        return Table([self.keys[place] for place in places], self.classes, *columns)
+
+
+def numbers(text: str, name: str = PATH.name) -> Table:
+    """A predictions.csv as numbers; raises as `read`."""
+    found = read(text, name)
+    table = list(found.values())
+    classes = sorted({row["label"] for row in table})
+    index = {label: number for number, label in enumerate(classes)}
+    labels, predicted = (np.array([index[row[column]] for row in table]) for column in ("label", "predicted"))
+    said, chosen = np.array([[float(row["probability"]), probability(row)] for row in table]).T
+    own = np.where((labels == 0) & (OF_LABEL not in table[0]), 1 - chosen, chosen)
+    return Table(list(found), classes, labels, predicted, said, own)
+
+
 def rows(text: str) -> list[Row]:
     """Rows of a predictions.csv in their order, as they are."""
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def read(text: str) -> dict[str, Row]:
+def read(text: str, name: str = PATH.name) -> dict[str, Row]:
     """Rows of a predictions.csv by the sha256 of the photo.
 
+    Args:
+        name: of the file, for people.
+
     Raises:
-        UserError: it has other columns, or no rows, or a probability that is no number.
+        UserError: it has other columns, or no rows, a row cut short, a photo twice, or probabilities that cannot be.
     """
-    table = rows(text)
+    try:
+        table = rows(text)
+    except csv.Error as error:
+        raise UserError(f"{name} is no table ({error}): evaluate again") from None
     if not table:
-        raise UserError("predictions.csv has no photos: evaluate again")
+        raise UserError(f"{name} has no photos: evaluate again")
     missing = [column for column in COLUMNS if column not in table[0]]
     if missing:
-        raise UserError(f"predictions.csv has no column {missing[0]}: an older version wrote it, evaluate again")
-    for row in table:
+        raise UserError(f"{name} has no column {missing[0]}: an older version wrote it, evaluate again")
+    found: dict[str, Row] = {}
+    classes = {row["label"] for row in table}
+    for number, row in enumerate(table, start=1):
+        if None in row or None in row.values():
+            raise UserError(f"{name}: photo {number} has not as many cells as there are columns: evaluate again")
+        if problem := _problem(row, classes):
+            raise UserError(f"{name}: photo {number} {problem}: evaluate again")
+        if row["sha256"] in found:
+            raise UserError(f"{name} has {row['path']} twice, also as {found[row['sha256']]['path']}: evaluate again")
+        found[row["sha256"]] = row
+    return found
+
+
+def _problem(row: Row, classes: set[str]) -> str | None:
+    """What no evaluation could have written in a row; None if it is well."""
+    if not row["sha256"]:
+        return "has no sha256"
+    if row["predicted"] not in classes:
+        return f"is predicted as {row['predicted']!r}, no photo's class"
+    several = OF_LABEL in row
+    if several != (len(classes) > 2) and len(classes) > 1:
+        return f"has {'a' if several else 'no'} {OF_LABEL}, of {len(classes)} classes"
+    for said in (row["probability"], row.get(OF_LABEL, "0")):
         try:
-            probability(row)
-        except (TypeError, ValueError):
-            said = row.get(OF_LABEL, row["probability"])
-            raise UserError(f"predictions.csv has a probability of {said!r}: evaluate again") from None
-    return {row["sha256"]: row for row in table}
+            value = float(said)
+        except ValueError:
+            value = float("nan")
+        if not 0 <= value <= 1:  # nor is NaN
+            return f"has a probability of {said!r}"
+    if several:
+        best, own = float(row["probability"]), float(row[OF_LABEL])
+        if (right(row) and best != own) or own > best or (not right(row) and own + best > 1 + 4 * ROUNDING):
+            return f"has probabilities of {best:g} and {own:g}, which contradict each other"
+        if best < 1 / len(classes) - 4 * ROUNDING:
+            return f"is predicted with {best:g}, less than another class must have"
+    return None
 
 
 def probability(row: Row) -> float:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import keras
@@ -17,6 +18,9 @@ from transfer_learning.core.files import written_aside
 from transfer_learning.core.weights import Weights
 from transfer_learning.network import backbone
 from transfer_learning.network.head import HEAD
+from transfer_learning.photos import chunks
+from transfer_learning.photos.inventory import Photos
+from transfer_learning.photos.parts import Part
 from transfer_learning.settings.backbones import BACKBONES, IMAGENET_MEAN, IMAGENET_STD
 
 BATCH = 8  # photos whose activations are in memory at a time, for each thread
@@ -70,6 +74,21 @@ def predict(model: keras.Model, chunks: Iterable[np.ndarray], *, threads: int = 
             found += pool.map(probabilities, [photos[start : start + BATCH] for start in range(0, len(photos), BATCH)])
     whole = np.concatenate(found)
     return np.concatenate([1 - whole, whole], axis=1) if whole.shape[1] == 1 else whole
+
+
+def predict_parts(
+    model: keras.Model, parts: Sequence[Part], photos: Photos, *, size: int, threads: int
+) -> Iterator[tuple[Part, np.ndarray]]:
+    """Each part with the probabilities (n, classes) of its photos, as by `predict`.
+
+    One call for all builds the graph once; no chunk has photos of two parts, so each part's numbers are its own.
+
+    Args:
+        photos: those that fetch has read.
+    """
+    decoded = (chunks.chunks(photos.chosen(part.paths), size=size) for part in parts)
+    found = predict(model, (chunk for _, chunk in chain.from_iterable(decoded)), threads=threads)
+    return zip(parts, np.split(found, np.cumsum([len(part.paths) for part in parts])[:-1]), strict=True)
 
 
 def difference_of_parts(base: keras.Model, boundary: str, model: keras.Model, photos: np.ndarray) -> float:

@@ -188,7 +188,10 @@ def export(commit: str, folder: Path, *paths: str) -> None:
     if not there:  # git would pack everything
         return
     with tarfile.open(fileobj=io.BytesIO(_git("archive", commit, *there)[1])) as archive:
-        archive.extractall(folder, filter="data")
+        try:
+            archive.extractall(folder, filter="data")
+        except tarfile.FilterError as error:  # a link out of the folder
+            raise UserError(f"{commit[:7]} holds what is no file of results: {error}") from None
 
 
 def code_changed(there: str, here: str | None = None, folder: Path = Path()) -> bool:

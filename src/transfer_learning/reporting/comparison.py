@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from transfer_learning.core.errors import UserError
-from transfer_learning.core.history import HISTORIES
-from transfer_learning.evaluation import predictions
 from transfer_learning.experiments import lock
-from transfer_learning.reporting import gate
-from transfer_learning.settings import params, schema
-from transfer_learning.stage import environment
+from transfer_learning.reporting import contradictions, gate, judgement
+from transfer_learning.reporting.judgement import ACCURACY
+from transfer_learning.reporting.state import State
+from transfer_learning.settings import schema
 
-PHASES = ("frozen", "finetune", "test")
-ACCURACY, LOSS = "test/accuracy", "test/loss"
-FILES = ("params.yaml", "dvc.yaml", "dvc.lock", "reports")  # of a state, all of them in git
 FINE, REGRESSION = "fine", "regression"
 # verdicts of what cannot be compared
 MISSING_METRIC, OTHER_RESULTS = "missing metric", "other results"
 TEST_SET_CHANGED, OTHER_PHOTOS = "test set changed", "other photos"
 SMALLER_IS_BETTER = ("loss", "calibration_error")
 NEUTRAL = ("photos", "correct", "trainable_parameters", "best_epoch")  # counts: more is neither better nor worse
-
-
-@dataclass(frozen=True)
-class State:
-    """The workspace, or a revision exported into a folder.
-
-    Attributes:
-        label: what people call it.
-        metrics: every metric as `phase/name`.
-        settings: flat.
-        predictions: text of predictions.csv.
-    """
-
-    label: str
-    folder: Path
-    metrics: dict[str, float]
-    settings: dict[str, Any]
-    recorded: lock.State
-    predictions: str
 
 
 @dataclass(frozen=True)
@@ -77,6 +49,7 @@ class Comparison:
     Attributes:
         paired: the test photos one by one; None where they are not the same photos.
         interval: of the change of the test accuracy.
+        judged: every guarded metric that both have; empty where nothing can be judged.
     """
 
     base: State
@@ -86,6 +59,7 @@ class Comparison:
     stages: list[lock.Difference]
     paired: gate.Paired | None = None
     interval: tuple[float, float] | None = None
+    judged: list[judgement.Judged] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)  # verdict and message
 
     @property
@@ -98,53 +72,6 @@ class Comparison:
     def exit_code(self) -> int:
         """0 fine, 1 regression, 2 cannot compare."""
         return {FINE: 0, REGRESSION: 1}.get(self.verdict, 2)
-
-
-def read(folder: Path, label: str, commit: str | None = None) -> State:
-    """Read a state of the repository.
-
-    Args:
-        commit: the one that was exported into the folder, without the code; None for the workspace.
-
-    Raises:
-        UserError: files are missing or unreadable; says which and what to do.
-    """
-    for path in ("params.yaml", "dvc.lock", predictions.PATH.as_posix(), *HISTORIES.values()):
-        if not (folder / path).exists():
-            raise UserError(
-                f"{label} has no {path}: it has no results yet, or another layout; choose a later revision, or run "
-                "`dvc repro` there and commit"
-            )
-    metrics: dict[str, float] = {}
-    for phase in PHASES:
-        measured = folder / f"reports/{phase}/metrics.json"
-        if measured.exists():  # what a missing one means is for the verdict
-            metrics |= {f"{phase}/{name}": value for name, value in _numbers(measured, label).items()}
-    recorded = lock.State(lock.read(folder, label), environment.read(folder / environment.FILE), commit or folder)
-    text = (folder / predictions.PATH).read_text()
-    try:
-        predictions.read(text)
-    except UserError as error:
-        raise UserError(f"{label}: {error}, or choose a later revision") from None
-    return State(label, folder, metrics, params.flat(folder), recorded, text)
-
-
-def _numbers(path: Path, label: str) -> dict[str, float]:
-    try:
-        return {name: float(value) for name, value in dict(json.loads(path.read_text())).items()}
-    except (TypeError, ValueError):
-        raise UserError(
-            f"{path.name} of {label} cannot be read: `git checkout` or `dvc repro` brings a whole one"
-        ) from None
-
-
-def limits_of(base: State, new: State) -> schema.Gate:
-    """What counts as worse: by the base's settings, so that a change cannot loosen it for itself; the new ones where
-    the base has none yet or of another version."""
-    try:
-        return schema.Gate.model_validate(params.read_yaml(base.folder / "params.yaml").get("gate"))
-    except ValidationError:
-        return params.check(params.read_yaml(new.folder / "params.yaml")).gate
 
 
 def compare(base: State, new: State, limits: schema.Gate, *, reproduced: bool = False) -> Comparison:
@@ -162,7 +89,7 @@ def compare(base: State, new: State, limits: schema.Gate, *, reproduced: bool = 
         stages=lock.differences(base.recorded, new.recorded),
     )
     for state in (base, new):
-        found.problems += [(OTHER_RESULTS, problem) for problem in _strangers(state)]
+        found.problems += [(OTHER_RESULTS, problem) for problem in contradictions.of(state)]
     try:
         found.paired = gate.pair(base.predictions, new.predictions)
         found.interval = found.paired.interval(1 - limits.significance)
@@ -176,8 +103,12 @@ def compare(base: State, new: State, limits: schema.Gate, *, reproduced: bool = 
         if missing:
             text = f"{missing[0]} has no {metric.name}, which gate guards: `dvc repro` measures it"
             found.problems.append((MISSING_METRIC, text))
-        elif reason := _apart(metric, found) if reproduced else _worse(metric, found, limits):
+        elif reproduced and (reason := _apart(metric, found)):
             found.problems.append((REGRESSION, reason))
+    if found.paired and not reproduced:
+        found.judged = judgement.judge(base, new, limits)
+        reasons = (one.reason(limits.significance) for one in found.judged)
+        found.problems += [(REGRESSION, reason) for reason in reasons if reason]
     return found
 
 
@@ -205,30 +136,3 @@ def _apart(metric: Metric, found: Comparison) -> str | None:
         return None
     text = f"{metric.name} is {metric.base:.4f} in {found.base.label} and {metric.new:.4f} in {found.new.label}"
     return f"{text}: more than {metric.tolerance:g} apart"
-
-
-def _worse(metric: Metric, found: Comparison, limits: schema.Gate) -> str | None:
-    """Why a guarded metric counts as worse; None if it does not. What was measured on the test photos is paired."""
-    assert metric.gain is not None
-    assert metric.tolerance is not None
-    if metric.name == ACCURACY:
-        return found.paired.worse(limits) if found.paired else None
-    if metric.gain >= -metric.tolerance - 1e-9:
-        return None
-    text = f"{metric.name} is worse by {-metric.gain:.4f}, more than the {metric.tolerance:g} allowed"
-    if metric.name == LOSS and found.paired:
-        chance = gate.p_of_loss(*gate.losses(found.base.predictions, found.new.predictions))
-        return f"{text} (by chance in {chance:.2g})" if chance < limits.significance else None
-    return text
-
-
-def _strangers(state: State) -> list[str]:
-    """What in a state is not of its settings and dvc.lock, or contradicts itself."""
-    if not lock.fits(state.folder, state.label):
-        return [f"the results of {state.label} are not those of its params.yaml and dvc.lock: `dvc repro`, then commit"]
-    rows = predictions.read(state.predictions).values()
-    right = sum(map(predictions.right, rows)) / len(rows)
-    said = state.metrics.get(ACCURACY)
-    if said is not None and abs(said - right) > 1e-6:
-        return [f"{state.label} has a {ACCURACY} of {said:.4f}, but {right:.4f} by its predictions: `dvc repro`"]
-    return []

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from matplotlib.ticker import MaxNLocator, PercentFormatter
-from sklearn.metrics import confusion_matrix
-
-from transfer_learning.core import files, history
-from transfer_learning.evaluation import predictions
 from transfer_learning.experiments.lock import Difference
-from transfer_learning.figures import drawing, results
-from transfer_learning.photos import decode, inventory
-from transfer_learning.reporting import gate
+from transfer_learning.reporting import comparison_figures, gate, judgement
 from transfer_learning.reporting.comparison import FINE, REGRESSION, Comparison, Metric
 
+LONGEST = 80  # letters of a name or value in the comment, which GitHub cuts off at 65,536
+LONGEST_MESSAGE = 600
+MOST = 40  # rows of the metrics, the settings, the problems
+MOST_NAMES = 6  # in a cell
 TITLES = {FINE: "No regression", REGRESSION: "Regression"}
 LISTED = 20  # flipped photos of each kind in the table
-DRAWN = 10  # and as thumbnails
-THUMBNAIL = 160  # pixels
 CURVES, CONFUSION, FLIPS = "learning_curves.png", "confusion.png", "flips.png"
 
 
@@ -33,18 +27,19 @@ def write(found: Comparison, folder: Path, raw: Path) -> None:
     Args:
         raw: the photos; thumbnails of flipped ones are drawn from those that are there.
     """
-    _draw_curves(folder / CURVES, found)
+    comparison_figures.draw_curves(folder / CURVES, found)
     if found.paired:
-        _draw_confusions(folder / CONFUSION, found)
-        _draw_flips(folder / FLIPS, found, raw)
+        comparison_figures.draw_confusions(folder / CONFUSION, found)
+        comparison_figures.draw_flips(folder / FLIPS, found, raw)
     (folder / "compare.json").write_text(json.dumps(as_json(found), indent=1) + "\n")
     pictures = [name for name in (CURVES, CONFUSION, FLIPS) if (folder / name).exists()]
-    (folder / "compare.md").write_text(markdown(found, pictures))
+    (folder / "compare.md").write_text(markdown(found, pictures), encoding="utf-8")
 
 
 def write_failure(message: str, base: str, folder: Path) -> None:
     """Write compare.md and compare.json for two states that could not even be read."""
-    (folder / "compare.md").write_text(f"### Cannot compare with {_text(base)}\n\n{_text(message)}\n")
+    text = f"### Cannot compare with {as_code(base)}\n\n{as_code(message, LONGEST_MESSAGE)}\n"
+    (folder / "compare.md").write_text(text, encoding="utf-8")
     values = {"verdict": "cannot read", "exit_code": 2, "problems": [message]}
     (folder / "compare.json").write_text(json.dumps(values, indent=1) + "\n")
 
@@ -61,6 +56,7 @@ def as_json(found: Comparison) -> dict[str, Any]:
             one.name: {"base": one.base, "new": one.new, "better": one.better, "tolerance": one.tolerance}
             for one in found.metrics
         },
+        "judged": [vars(one) for one in found.judged],
         "settings": {name: {"base": base, "new": new} for name, base, new in found.settings},
         "stages": {
             one.stage: {
@@ -87,17 +83,25 @@ def as_json(found: Comparison) -> dict[str, Any]:
 def markdown(found: Comparison, pictures: Sequence[str]) -> str:
     """The comparison for a comment or a job summary."""
     title = TITLES.get(found.verdict, f"Cannot compare ({found.verdict})")
-    lines = [f"### {title}: {_text(found.new.label)} against {_text(found.base.label)}", ""]
-    lines += [f"- **{verdict}**: {_text(message)}" for verdict, message in found.problems]
-    lines += [""] if found.problems else []
+    lines = [f"### {title}: {as_code(found.new.label)} against {as_code(found.base.label)}", ""]
+    problems = [f"- **{verdict}**: {as_code(message, LONGEST_MESSAGE)}" for verdict, message in found.problems]
+    lines += [*_some(problems, MOST // 4, "- {} more are in compare.json"), ""] if problems else []
     if found.paired and found.interval:
         low, high = found.interval
         lines += [f"Test photos one by one: {found.paired}; interval of the change {low:+.1%} to {high:+.1%}.", ""]
-    lines += [f"| metric | {_cell(found.base.label)} | {_cell(found.new.label)} | change | | guarded |"]
-    lines += ["|---|--:|--:|--:|---|---|", *map(_metric_row, found.metrics), ""]
+    if found.judged:
+        lines += ["| judged | worse by | allowed | equal models do so in | how |", "|---|--:|--:|--:|---|"]
+        lines += [*map(_judged_row, found.judged), ""]
+    lines += [f"| metric | {as_code(found.base.label)} | {as_code(found.new.label)} | change | | guarded |"]
+    lines += [
+        "|---|--:|--:|--:|---|---|",
+        *_some([*map(_metric_row, found.metrics)], MOST, "| {} more | | | | | |"),
+        "",
+    ]
     if found.settings:
         lines += ["| setting | there | here |", "|---|---|---|"]
-        lines += [f"| {_cell(name)} | {_cell(base)} | {_cell(new)} |" for name, base, new in found.settings]
+        rows = [f"| {as_code(name)} | {as_code(base)} | {as_code(new)} |" for name, base, new in found.settings]
+        lines += _some(rows, MOST, "| {} more, in compare.json | | |")
     else:
         lines.append("The settings are the same.")
     lines += ["", *_stage_lines(found.stages), ""]
@@ -107,12 +111,26 @@ def markdown(found: Comparison, pictures: Sequence[str]) -> str:
     return "\n".join([*lines, f"Pictures beside this file: {', '.join(pictures)}."]) + "\n"
 
 
+def _some(rows: list[str], most: int, more: str) -> list[str]:
+    """The first rows, and how many others there are."""
+    return rows if len(rows) <= most else [*rows[:most], more.format(len(rows) - most)]
+
+
+def _judged_row(one: judgement.Judged) -> str:
+    by_chance = "" if one.chance is None else f"{one.chance:.2g}"
+    return f"| {as_code(one.name)} | {_number(one.worse)} | {one.tolerance:g} | {by_chance} | {one.how} |"
+
+
 def _metric_row(one: Metric) -> str:
-    sides = ["missing" if value is None else f"{value:,.4f}".rstrip("0").rstrip(".") for value in (one.base, one.new)]
-    change = "" if one.change is None else f"{one.change:+,.4f}" if one.change else "0"
+    sides = ["missing" if value is None else _number(value) for value in (one.base, one.new)]
+    change = "" if one.change is None else f"{'+' if one.change > 0 else ''}{_number(one.change)}"
     word = "" if one.gain is None else "better" if one.gain > 0 else "worse" if one.gain < 0 else "same"
     guard = "" if one.tolerance is None else f"{one.tolerance:g}"
-    return f"| {_cell(one.name)} | {' | '.join(sides)} | {change} | {word} | {guard} |"
+    return f"| {as_code(one.name)} | {' | '.join(sides)} | {change} | {word} | {guard} |"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.4f}".rstrip("0").rstrip(".") if abs(value) < 1e12 else f"{value:.4g}"
 
 
 def _stage_lines(stages: Sequence[Difference]) -> list[str]:
@@ -121,8 +139,11 @@ def _stage_lines(stages: Sequence[Difference]) -> list[str]:
     lines = ["| stage that differs | code and inputs | settings | outputs | machine |", "|---|---|---|---|---|"]
     for one in stages:
         settings, facts = ([name for name, *_ in several or []] for several in (one.settings, one.facts))
-        cells = [one.inputs_by_file, settings, one.outputs, facts]
-        lines.append(f"| {one.stage} | {' | '.join(', '.join(map(_cell, cell)) for cell in cells)} |")
+        cells = [
+            _some([*map(as_code, names)], MOST_NAMES, "{} more")
+            for names in (one.inputs_by_file, settings, one.outputs, facts)
+        ]
+        lines.append(f"| {one.stage} | {' | '.join(map(', '.join, cells))} |")
     return lines
 
 
@@ -132,78 +153,22 @@ def _flip_lines(kind: str, title: str, flips: Sequence[gate.Flip]) -> list[str]:
     more = f", the first {LISTED}; all are in compare.json" if len(flips) > LISTED else ""
     lines = [f"<details><summary>{title}: {len(flips)} photos ({kind}){more}</summary>", ""]
     lines += ["| photo | class | probability there | here |", "|---|---|--:|--:|"]
-    lines += [f"| {_cell(one.path)} | {_cell(one.label)} | {one.base:.3f} | {one.new:.3f} |" for one in flips[:LISTED]]
+    lines += [
+        f"| {as_code(one.path)} | {as_code(one.label)} | {one.base:.3f} | {one.new:.3f} |" for one in flips[:LISTED]
+    ]
     return [*lines, "", "</details>", ""]
 
 
-def _text(value: object) -> str:
-    """Text that can't begin HTML or call somebody: what a pull request holds is a stranger's."""
+def as_code(value: object, longest: int = LONGEST) -> str:
+    """Text as code, of which GitHub and GitLab make nothing else: what a pull request holds is a stranger's.
+
+    Outside of code, mentions, issues, commits and addresses become links even when written as entities. Letters that
+    show nothing, or the text behind them backwards, show as a replacement; a table's cells end at |, even in code.
+    """
     text = "not there" if value is None else " ".join(str(value).split())
-    for letter, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("@", "&#64;"), ("[", "&#91;")):
-        text = text.replace(letter, safe)
-    return text
-
-
-def _cell(value: object) -> str:
-    """Such text that can't end a table's cell or begin code either."""
-    return _text(value).replace("|", "&#124;").replace("`", "&#96;")
-
-
-def _draw_curves(path: Path, found: Comparison) -> None:
-    """Both histories over each other, the base dashed."""
-    with drawing.drawing(path, nrows=2, figsize=(8, 7.5), sharex=True) as (figure, axes):
-        for state, style in ((found.base, "--"), (found.new, "-")):
-            rows = [row for stage in history.HISTORIES for row in history.read(stage, state.folder)]
-            trained = pd.DataFrame([row for row in rows if row["epoch"] > 0])
-            for axis, name in zip(axes, ("accuracy", "loss"), strict=True):
-                for column, colour, part in (
-                    (name, drawing.TRAIN, "training"),
-                    (f"val_{name}", drawing.VALIDATION, "validation"),
-                ):
-                    label = f"{part}, {state.label}"
-                    axis.plot(trained["epoch"], trained[column], style, color=colour, label=label, lw=1.6)
-        for axis, title in zip(axes, ("Accuracy", "Cross-entropy"), strict=True):
-            axis.set_title(title)
-        axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None))
-        axes[1].set(ylim=(0, None), xlabel="epoch")
-        axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-
-
-def _draw_confusions(path: Path, found: Comparison) -> None:
-    """Both confusion matrices side by side, on one scale."""
-    tables = [list(predictions.read(state.predictions).values()) for state in (found.base, found.new)]
-    classes = sorted({row["label"] for row in tables[0]})
-    counts = [
-        confusion_matrix([row["label"] for row in rows], [row["predicted"] for row in rows], labels=classes)
-        for rows in tables
-    ]
-    height = max(4.4, 0.45 * min(len(classes), results.MOST_CELLS) + 1)
-    with drawing.drawing(path, ncols=2, figsize=(2 * height + 0.2, height)) as (_, axes):
-        for axis, state, matrix in zip(axes, (found.base, found.new), counts, strict=True):
-            if len(classes) > results.MOST_CELLS:
-                results.draw_top_confusions(axis, matrix, classes)
-            else:
-                results.draw_confusion(axis, matrix, classes, peak=int(np.max(counts)))
-            axis.set_title(state.label)
-
-
-def _draw_flips(path: Path, found: Comparison, raw: Path) -> None:
-    """Thumbnails of flipped photos, the lost ones first; nothing where none of them is there."""
-    assert found.paired
-    folder = inventory.read(raw).folder
-
-    def there(flip: gate.Flip) -> bool:  # the photo that was tested, and no other of its name
-        return (folder / flip.path).is_file() and files.digest(folder / flip.path, "sha256") == flip.sha256
-
-    chosen = [(flip, "lost") for flip in found.paired.lost if there(flip)][:DRAWN]
-    chosen += [(flip, "gained") for flip in found.paired.gained if there(flip)][:DRAWN]
-    if chosen:
-        paths = [folder / flip.path for flip, _ in chosen]
-        pixels = np.stack([decode.load(path, size=THUMBNAIL, bound=decode.ANY) for path in paths])
-        classes = sorted({row["label"] for row in predictions.read(found.new.predictions).values()})
-        names = dict(zip(classes, drawing.shown(classes), strict=True))
-        titles = [f"{names[flip.label]}, {kind}\n{flip.base:.2f} to {flip.new:.2f}" for flip, kind in chosen]
-        colours = [drawing.WRONG if kind == "lost" else drawing.RIGHT for _, kind in chosen]
-        heading = f"Flipped: {len(found.paired.lost)} lost (red), {len(found.paired.gained)} gained"
-        drawing.photo_grid(path, pixels, titles, columns=5, heading=heading, colours=colours)
+    if len(text) > longest:
+        text = f"{text[: longest // 2]}\u2026{text[-longest // 2 :]}"
+    text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text).replace("|", "\u00a6")
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{space}{text}{space}{fence}" if text else ""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom, binomtest, bootstrap, permutation_test
+from scipy.stats import binom, binomtest, bootstrap
 
 from transfer_learning.core.errors import UserError
-from transfer_learning.evaluation.predictions import OF_LABEL, probability, read, right
+from transfer_learning.evaluation.predictions import probability, read, right
 from transfer_learning.settings.schema import Gate
 
 RESAMPLES = 9999
-ROUNDING = 5e-7  # of a probability in predictions.csv
 
 
 class OtherPhotosError(UserError):
@@ -99,39 +98,6 @@ class Paired:
 def mcnemar(lost: int, gained: int) -> float:
     """p-value in (0, 1] of the two-sided exact McNemar test from the numbers of photos that changed either way."""
     return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
-
-
-def p_of_loss(base: np.ndarray, new: np.ndarray) -> float:
-    """How often the new one of two equal models has a mean loss that is higher by at least this much.
-
-    Equal models could swap what they make of any photo, so the sign of each difference is a toss (Fisher 1935).
-
-    Args:
-        base: (n,) loss of the base model on each photo.
-        new: (n,) of the new model, in the same order.
-
-    Returns:
-        p-value in (0, 1] of the paired permutation test, exact for few photos and by 9,999 draws for many.
-    """
-
-    def change(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
-        return np.mean(second - first, axis=axis)
-
-    options = {"permutation_type": "samples", "alternative": "greater", "n_resamples": RESAMPLES, "batch": 1000}
-    test = permutation_test((base, new), change, vectorized=True, rng=np.random.default_rng(0), **options)
-    return float(test.pvalue)
-
-
-def losses(base: str, new: str) -> tuple[np.ndarray, np.ndarray]:
-    """Cross-entropy (n,) of two models on the same photos, in the same order, from their predictions.csv."""
-    before, after = read(base), read(new)
-    second = max(row["label"] for row in after.values())  # of two classes the one that the probability is of
-    found = []
-    for rows in (before, after):
-        chosen = np.array([probability(rows[key]) for key in after]).clip(ROUNDING, 1 - ROUNDING)
-        its_own = np.array([OF_LABEL in after[key] or after[key]["label"] == second for key in after])
-        found.append(-np.log(np.where(its_own, chosen, 1 - chosen)))
-    return found[0], found[1]
 
 
 def pair(base: str, new: str) -> Paired:

@@ -129,23 +129,24 @@ class Gate(Section):
         Field(
             ge=0,
             lt=1,
-            description="On the same test photos, one by one: a model is worse when its accuracy is lower by more "
-            "than this, unless chance makes two equal models differ so much in more than `significance` of all "
-            "cases.",
+            description="A model is worse when its accuracy on the same photos is lower by more than this, unless "
+            "equal models would differ so much in more than `significance` of all cases.",
         ),
     ]
     significance: Annotated[
         Fraction,
         Field(
-            description="It is worse, too, when its accuracy is lower by however little, with a p-value of the exact"
-            " McNemar test below this. Equal models fail more rarely than this says."
+            description="In which share of all cases the gate may call one of two equal models worse, by all guarded"
+            " metrics together. An accuracy lower by less than the tolerance counts, too, where chance does so in less"
+            " than half of this."
         ),
     ]
     metrics: Annotated[
         dict[Annotated[str, Field(pattern="^(frozen|finetune|test)/[a-z0-9_]+$")], Guarded],
         Field(
             description="Further metrics of reports/, which CI guards: when they are worse by more than their "
-            "tolerance. The names have a slash, so they are edited in conf/config.yaml and cannot be given with -S.",
+            "tolerance and, where predictions give them photo by photo, than chance. The names have a slash, so they "
+            "are edited in conf/config.yaml and cannot be given with -S.",
             json_schema_extra=in_words("metrics of frozen/, finetune/ and test/, each with better and tolerance"),
         ),
     ]

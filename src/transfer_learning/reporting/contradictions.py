@@ -1,0 +1,182 @@
+"""What in a state contradicts itself: all that predictions and histories can give is computed from them again."""
+
+from __future__ import annotations
+
+import csv
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from transfer_learning.core import history
+from transfer_learning.evaluation import metrics, predictions
+from transfer_learning.evaluation.predictions import Table
+from transfer_learning.experiments import lock
+from transfer_learning.reporting.state import PER_CLASS, State
+from transfer_learning.settings import params
+
+Bounds = tuple[float, float]
+WRITTEN = 1.1e-6  # two numbers at six decimals may differ by so much
+NEAR = 1.2 * predictions.ROUNDING  # of a probability, float32 included
+APART = 0.02  # in probability, what evaluate allows between the whole model and what training measured
+LEAST = float(np.finfo(np.float64).eps)  # log_loss takes it for 0
+SECTION = {"frozen": "train_frozen", "finetune": "finetune"}  # of a phase: its settings, its stage
+
+
+def of(state: State) -> list[str]:
+    """What in a state is not of its settings and dvc.lock, or not what its own files give; in words for people.
+
+    Raises:
+        UserError: a file of it is broken.
+    """
+    if not lock.fits(state.folder, state.label):
+        return [f"the results of {state.label} are not those of its params.yaml and dvc.lock: `dvc repro`, then commit"]
+    values = params.read_yaml(state.folder / "params.yaml")
+    options = values["evaluate"]
+    bounds = {f"test/{name}": both for name, both in of_predictions(state.test, options).items()}
+    for phase, stage in SECTION.items():
+        bounds |= {f"{phase}/{name}": both for name, both in of_history(state.histories[stage], values[stage]).items()}
+    if state.validation:
+        for phase in SECTION:
+            bounds[f"{phase}/photos"] = (len(state.validation.keys),) * 2
+    found = [
+        f"{state.label} has a {name} of {state.metrics[name]:.6g}, but {_in_words(low, high)} by "
+        f"{'its predictions' if name.startswith('test/') else 'its history or validation photos'}: `dvc repro`"
+        for name, (low, high) in bounds.items()
+        if name in state.metrics and not low - WRITTEN <= state.metrics[name] <= high + WRITTEN
+    ]
+    found += [f"{state.label}: {problem}: `dvc repro`" for problem in _elsewhere(state, values)]
+    return found
+
+
+def _in_words(low: float, high: float) -> str:
+    return f"{low:.6g}" if high - low < WRITTEN else f"{low:.6g} to {high:.6g}"
+
+
+def _elsewhere(state: State, values: dict[str, Any]) -> list[str]:
+    """What contradicts itself beside metrics.json: predicted classes, per_class.csv, epochs, validation."""
+    threshold = values["evaluate"]["threshold"]
+    found = [
+        f"{name} has {wrong} photos whose predicted class is not that of their probability"
+        for name, table in (("predictions.csv", state.test), ("validation_predictions.csv", state.validation))
+        if table and (wrong := against_threshold(table, threshold))
+    ]
+    if (state.folder / PER_CLASS).exists() and not _per_class_fits(state):
+        found.append(f"{PER_CLASS} is not what its predictions give")
+    found += epochs(state.histories, values)
+    last = {name: state.metrics.get(f"finetune/{name}") for name in ("val_accuracy", "val_loss")}
+    if state.validation and state.validation.classes != state.test.classes:
+        found.append("its validation photos have other classes than its test photos")
+    elif state.validation:
+        measured = of_validation(state.validation)
+        for name, (low, high) in measured.items():
+            value = last[name]
+            if value is not None and not low - WRITTEN <= value <= high + WRITTEN:
+                found.append(f"finetune/{name} is {value:.6g}, but {_in_words(low, high)} by its validation photos")
+    return found
+
+
+def of_predictions(table: Table, options: dict[str, Any]) -> dict[str, Bounds]:
+    """What predictions.csv gives of the metrics of the test, as the bounds that its six decimals leave.
+
+    Of more than two classes it holds two of the probabilities: ROC AUC and the five most probable have no closer
+    bounds than [0, 1].
+
+    Args:
+        options: the settings of evaluate.
+    """
+    photos, classes, two = len(table.keys), len(table.classes), len(table.classes) == 2
+    exact = metrics.of_classes(table.labels, table.predicted, classes=classes, confidence=options["confidence"])
+    found: dict[str, Bounds] = {name: (value, value) for name, value in exact.items()}
+    found |= {"photos": (photos,) * 2, "correct": (int((table.labels == table.predicted).sum()),) * 2}
+    found["loss"] = _losses(table.own, NEAR)
+    bins = options["calibration_bins"]
+    true = table.labels if two else (table.labels == table.predicted).astype(int)
+    error, edges = metrics.calibration_error(true, table.said, bins=bins), table.said * bins
+    inner = (np.round(edges) > 0) & (np.round(edges) < bins)
+    moved = int((inner & (abs(edges - np.round(edges)) < bins * NEAR)).sum())  # to another bin, by rounding
+    found["calibration_error"] = (error - NEAR - 2 * moved / photos, error + NEAR + 2 * moved / photos)
+    found |= {"roc_auc": (0.0, 1.0), f"top_{metrics.TOP}_accuracy": (0.0, 1.0)}
+    if two:
+        positive, negative = (np.unique(table.said[table.labels == label], return_counts=True) for label in (1, 0))
+        _, first, second = np.intersect1d(positive[0], negative[0], return_indices=True)
+        ties = (positive[1][first] * negative[1][second]).sum() / (positive[1].sum() * negative[1].sum())
+        area = float(roc_auc_score(table.labels, table.said))
+        found["roc_auc"] = (area - ties / 2, area + ties / 2)  # what is equal at six decimals was in either order
+    return found
+
+
+def _losses(own: np.ndarray, apart: float) -> Bounds:
+    """The least and the highest mean cross-entropy of probabilities (n,) that are so far from the given ones."""
+    return float(-np.log((own + apart).clip(max=1)).mean()), float(-np.log((own - apart).clip(LEAST)).mean())
+
+
+def against_threshold(table: Table, threshold: float) -> int:
+    """Number of photos, of two classes, whose predicted one is not what the threshold makes of their probability."""
+    if len(table.classes) != 2:
+        return 0
+    return int((((table.said >= threshold) != table.predicted) & (abs(table.said - threshold) > NEAR)).sum())
+
+
+def of_validation(table: Table) -> dict[str, Bounds]:
+    """What the whole model makes of the validation photos, as bounds: training measured its parts, slightly apart."""
+    right = right_in_training(table)
+    best = np.where(table.labels == table.predicted, table.own, table.said)
+    # of two classes both follow from one; of more, a third class may be as close
+    near = abs(table.own - 0.5) < APART if len(table.classes) == 2 else abs(2 * best - 1) < 4 * APART
+    if len(table.classes) > 2:
+        near |= np.where(right, best < 0.5 + APART, best - table.own < 2 * APART)
+    doubt, share = near.mean(), right.mean()
+    return {"val_accuracy": (share - doubt, share + doubt), "val_loss": _losses(table.own, APART)}
+
+
+def right_in_training(table: Table) -> np.ndarray:
+    """(n,) whether training counts a photo as right: of two classes from 0.5 on, whatever evaluate.threshold is."""
+    return table.own > 0.5 if len(table.classes) == 2 else table.labels == table.predicted
+
+
+def of_history(rows: list[history.Row], phase: dict[str, Any]) -> dict[str, Bounds]:
+    """The metrics of a training phase: those of its last epoch, or of its best one with early stopping.
+
+    Args:
+        phase: its settings.
+    """
+    row = rows[-1]
+    best = {}
+    if phase.get("early_stopping"):
+        row = min((row for row in rows if row["epoch"] > 0), key=lambda row: row["val_loss"], default=row)
+        best = {"best_epoch": (row["epoch"], row["epoch"])}
+    return {name: (row[name], row[name]) for name in history.COLUMNS if name != "epoch"} | best
+
+
+def epochs(histories: dict[str, list[history.Row]], values: dict[str, Any]) -> list[str]:
+    """What no training could have written into the histories: numbers of epochs, accuracies and losses."""
+    found, last = [], None
+    for stage in history.HISTORIES:
+        rows, phase = histories[stage], values[stage]
+        numbers = [row["epoch"] for row in rows]
+        start = numbers[0] if last is None and numbers[0] in (0, 1) else (last or 0) + 1
+        planned = sum(step["epochs"] for step in phase.get("steps") or [phase])
+        trained = len([number for number in numbers if number > 0])
+        complete = trained <= planned if phase.get("early_stopping") else trained == planned
+        if numbers != list(range(int(start), int(start) + len(rows))) or not complete:
+            found.append(f"{history.HISTORIES[stage]} has not the epochs of its settings, {planned} from {start} on")
+        accuracies = [row[name] for row in rows for name in ("accuracy", "val_accuracy")]
+        losses = [row[name] for row in rows for name in ("loss", "val_loss")]
+        if not all(0 <= value <= 1 for value in accuracies) or min(losses) < 0:
+            found.append(f"{history.HISTORIES[stage]} has an accuracy or a loss that cannot be")
+        last = numbers[-1]
+    return found
+
+
+def _per_class_fits(state: State) -> bool:
+    expected = metrics.per_class(state.test.labels, state.test.predicted, state.test.classes)
+    try:
+        with open(state.folder / PER_CLASS, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+        written = [[float(row[name]) for name in list(expected)[1:]] for row in rows]
+        names = [row["class"] for row in rows]
+    except (OSError, ValueError, TypeError, KeyError, csv.Error):
+        return False
+    values = expected.iloc[:, 1:].to_numpy(float)
+    return names == list(state.test.classes) and bool(np.allclose(written, values, rtol=0, atol=WRITTEN))
