@@ -24,18 +24,22 @@ def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
 
 
 def test_changed_settings_and_stages_are_listed(clone: Clone) -> None:
-    params = clone.folder / "params.yaml"
-    params.write_text(params.read_text().replace("calibration_bins: 10", "calibration_bins: 5"))
-    lock = clone.folder / "dvc.lock"
-    lock.write_text(
-        lock.read_text()
-        .replace("evaluate.calibration_bins: 10", "")
-        .replace("calibration_bins: 10", "calibration_bins: 5")
-    )
+    for name in ("params.yaml", "dvc.lock"):
+        path = clone.folder / name
+        path.write_text(path.read_text().replace("threshold: 0.5", "threshold: 0.499999"))  # moves no photo
     _, values, text = compared(clone, code=0)
-    assert values["settings"] == {"evaluate.calibration_bins": {"base": 10, "new": 5}}
-    assert "| evaluate.calibration_bins | 10 | 5 |" in text
-    assert "| evaluate |  | evaluate.calibration_bins |" in text
+    assert values["settings"] == {"evaluate.threshold": {"base": 0.5, "new": 0.499999}}
+    assert "| `evaluate.threshold` | `0.5` | `0.499999` |" in text
+    assert "| evaluate |  | `evaluate.threshold` |" in text
+
+
+def test_a_setting_that_evaluate_did_not_run_with_is_no_result_of_it(clone: Clone) -> None:
+    for name in ("params.yaml", "dvc.lock"):
+        path = clone.folder / name
+        path.write_text(path.read_text().replace("confidence: 0.95", "confidence: 0.9"))
+    printed, values, _ = compared(clone, code=2)
+    assert values["verdict"] == "other results"
+    assert "workspace has a test/accuracy_low of 0.886487, but" in printed
 
 
 def test_pictures_show_curves_confusions_and_the_photos_that_flipped(demo_clone: Clone, tmp_path: Path) -> None:
@@ -62,8 +66,8 @@ def test_a_photo_s_name_cannot_write_into_the_report(clone: Clone) -> None:
     base(clone, 0)
     predictions(clone, renamed)
     text = compared(clone, code=0)[2]
-    assert "&lt;img src=x&gt;&#124;&#64;all &#96;x&#96;" in text
-    assert "<img" not in text
+    assert "| ``validation/<img src=x>\u00a6@all `x`.png`` | `cross` | 0.250 | 0.750 |" in text
+    assert text.count("<img") == 1
 
 
 @pytest.mark.parametrize(
