@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from transfer_learning.network import backbone, folding
+from transfer_learning.network import backbone, folding, runtime
 from transfer_learning.network.head import HEAD
 from transfer_learning.training import classifier, epochs
 
@@ -152,6 +152,20 @@ def test_a_batch_of_any_size_gives_the_outputs_and_gradients_of_the_plain_networ
         inputs = np.random.default_rng(n).uniform(-1, 1, (n, *shape)).astype(np.float32)
         for expected, found in zip(plain(inputs), ours(inputs), strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5, err_msg=f"{n} photos")
+
+
+@pytest.mark.parametrize("boundary", [None, "block_6_project_BN"])
+def test_mobilenet_takes_batches_of_every_size(boundary: str | None) -> None:
+    """From photos and from stored features: what is left of an epoch, by batches of 1 to 64, is 1 to 64 photos."""
+    base = with_random_weights(backbone.build("mobilenet_v2", size=32))
+    network = backbone.top(base, boundary) if boundary else base
+    ours = tf.function(folding.InferenceMode(network, slices=runtime.SLICES), reduce_retracing=True)
+    sizes = np.random.default_rng(4).permutation(np.arange(6, 64))[:5]
+    for n in (1, 2, 3, 4, 5, *sizes, 64):
+        inputs = np.random.default_rng(n).normal(size=(n, *network.input_shape[1:])).astype(np.float32)
+        expected = np.asarray(network(inputs, training=False))
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(np.asarray(ours(inputs)) / scale, expected / scale, atol=1e-5, err_msg=f"{n}")
 
 
 @pytest.mark.parametrize("n", range(1, 12))

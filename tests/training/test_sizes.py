@@ -1,0 +1,32 @@
+"""The smallest and largest sizes that settings allow, through the stages: nothing is too small to be computed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.clone import Clone
+
+SIZES = {
+    "one view, one epoch, a batch larger than the set": (
+        "features.views=1", "train_frozen.epochs=1", "finetune.epochs=1", "train_frozen.batch_size=512",
+        "finetune.batch_size=512",
+    ),
+    "one photo a batch, from photos": (
+        "data.photos_per_class=9", "train_frozen.epochs=1", "finetune.epochs=1", "train_frozen.batch_size=1",
+        "finetune.batch_size=1", "finetune.fine_tune_at=0",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.full  # five stages for each
+@pytest.mark.parametrize("overrides", SIZES.values(), ids=SIZES)
+def test_stages_take_every_size(demo_clone: Clone, tmp_path: Path, overrides: tuple[str, ...]) -> None:
+    clone = demo_clone.copy(tmp_path)
+    clone.run("python", "src/cli.py", "params", "+experiment=demo", *overrides)
+    clone.run("dvc", "repro")
+    metrics = json.loads((clone.folder / "reports/test/metrics.json").read_text())
+    assert 0 <= metrics["accuracy"] <= 1
+    rows = (clone.folder / "reports/finetune/history.csv").read_text().splitlines()
+    assert len(rows) == 3  # names, the state before, one epoch
