@@ -29,4 +29,4 @@ def test_stages_take_every_size(demo_clone: Clone, tmp_path: Path, overrides: tu
     metrics = json.loads((clone.folder / "reports/test/metrics.json").read_text())
     assert 0 <= metrics["accuracy"] <= 1
     rows = (clone.folder / "reports/finetune/history.csv").read_text().splitlines()
-    assert len(rows) == 3  # names, the state before, one epoch
+    assert len(rows) == 2  # names, one epoch
