@@ -145,7 +145,7 @@ def test_a_shared_experiment_is_listed_applied_and_recorded(owner: Clone, remote
     clone.run("dvc", "exp", "pull", "origin", "faster")
     assert "faster" in clone.run("dvc", "exp", "show", "--only-changed")
     said = clone.run("python", "src/cli.py", "record", "faster")
-    assert "faster finetune: run, 13 epochs, 13 files, model, test results" in said
+    assert "faster finetune: run, 13 epochs, 14 files, model, test results" in said
     clone.run("dvc", "exp", "apply", "faster")
     assert results(clone) == results(owner)
 

@@ -135,7 +135,7 @@ def test_the_steps_of_lock_and_compare_run_in_a_clean_clone(demo_clone: Clone, t
     assert run_steps(clone, "lock", summary) == {"make check": 0}
     codes = run_steps(clone, "compare", summary, BASE="origin/main")
     assert list(codes.values()) == [0, 0]
-    assert summary.read_text().startswith("### No regression: workspace against")
+    assert summary.read_text().startswith("### No regression: `workspace` against")
     (clone.folder / "reports/test/metrics.json").write_text("{}")
     codes = run_steps(clone, "compare", summary, BASE="origin/main")
     assert list(codes.values()) == [2, 0]  # make's code for any failure; the summary is written all the same
