@@ -1,6 +1,6 @@
 """How often the whole gate is wrong: false alarms between equal models, and worse models that it lets pass.
 
-    python benchmarks/gate.py          a quarter of an hour
+    python benchmarks/gate.py          20 minutes of CPU time
 
 Pairs of models are simulated on n test and n validation photos, of three kinds: `close`, which mostly fail on the same
 photos; `apart`, which share little; `wild`, which share less and are sure of what they say. Each model's logit of the
