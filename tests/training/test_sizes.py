@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.clone import Clone
+from support.own_folder import draw_folder
 
 SIZES = {
     "one view, one epoch, a batch larger than the set": (
@@ -30,3 +31,19 @@ def test_stages_take_every_size(demo_clone: Clone, tmp_path: Path, overrides: tu
     assert 0 <= metrics["accuracy"] <= 1
     rows = (clone.folder / "reports/finetune/history.csv").read_text().splitlines()
     assert len(rows) == 2  # names, one epoch
+
+
+@pytest.mark.full  # the whole DAG
+def test_stages_take_one_photo_of_each_class_a_part(demo_clone: Clone, tmp_path: Path) -> None:
+    drawn = draw_folder(tmp_path / "drawn", 3, ("a", "b"))
+    for kind in ("a", "b"):
+        photos = sorted(path for path in (drawn / kind).rglob("*") if path.is_file())
+        for part, photo in zip(("train", "validation", "test"), photos, strict=True):
+            target = tmp_path / "photos" / part / kind / photo.name
+            target.parent.mkdir(parents=True)
+            photo.rename(target)
+    clone = demo_clone.copy(tmp_path / "clone")
+    overrides = ("data=folder", f"data.path='{tmp_path}/photos'", "features.views=1", "finetune.epochs=1")
+    clone.run("python", "src/cli.py", "params", "+experiment=demo", *overrides)
+    clone.run("dvc", "repro")
+    assert json.loads((clone.folder / "reports/test/metrics.json").read_text())["photos"] == 2

@@ -96,6 +96,8 @@ def draw_data(run: Run, folder: Path) -> None:
     names = [drawing.shown(run.test.classes)[label] for label in train.labels[chosen]]
     drawing.photo_grid(folder / "examples.png", nine, names, columns=3, heading="Nine training photos")
     rows = augment.draw_transforms(len(train.labels), settings.augment, views=views, size=size, seed=settings.seed)
-    copies = np.asarray(augment.apply(np.repeat(nine[4:5], views, axis=0), rows[:, chosen[4]])).round().astype(np.uint8)
+    middle = len(nine) // 2
+    repeated = np.repeat(nine[middle : middle + 1], views, axis=0)
+    copies = np.asarray(augment.apply(repeated, rows[:, chosen[middle]])).round().astype(np.uint8)
     titles = [f"view {view}" for view in range(views)]
     drawing.photo_grid(folder / "augmented.png", copies, titles, columns=3, heading="Views of one training photo")
