@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterable
 
+from transfer_learning.core.errors import UserError
+
 # Variables that choose number types, bounds on epochs or other code paths in Keras, TensorFlow, NumPy, Matplotlib and
 # the libraries below them begin so; these among them change no number.
 MOVING = (
@@ -47,6 +49,13 @@ def dvc_misreads(names: Iterable[str]) -> str | None:
 
 def cores() -> int:
     """Cores that this process may use: taskset, a container or a batch system can allow fewer than there are, and
-    experiments side by side share them."""
+    experiments side by side share them.
+
+    Raises:
+        UserError: TL_JOBS is no number of experiments.
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, allowed // max(1, int(os.environ.get(JOBS) or 1)))
+    jobs = os.environ.get(JOBS) or "1"
+    if not (jobs.isdecimal() and int(jobs)):
+        raise UserError(f"{JOBS} = {jobs!r} in the environment: must be a whole number of 1 or more")
+    return max(1, allowed // int(jobs))
