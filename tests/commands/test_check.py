@@ -12,14 +12,21 @@ from support.clone import Clone
 LOCK = "dvc.lock is of this code and these settings"
 
 
-@pytest.fixture
-def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
-    """The demo's results as committed, with conf/ composing to them, in a clone without data and without a cache."""
-    copy = demo_clone.copy(tmp_path / "clone", data=False)
+@pytest.fixture(scope="module")
+def shared(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
+    copy = demo_clone.copy(tmp_path_factory.mktemp("check") / "clone", data=False)
     config = copy.folder / "conf/config.yaml"
     text = config.read_text().replace("  - _self_\n", "  - _self_\n  - experiment: demo\n")
     config.write_text(text)
     copy.commit("the demo is the default")
+    return copy, copy.run("git", "rev-parse", "HEAD").strip()
+
+
+@pytest.fixture
+def clone(shared: tuple[Clone, str]) -> Clone:
+    """The demo's results as committed, with conf/ composing to them, in a clone without data and without a cache."""
+    copy, commit = shared
+    copy.back_to(commit)
     return copy
 
 
@@ -98,7 +105,7 @@ def test_a_fault_is_named_with_the_remedy_and_nothing_else_is(
     clone: Clone, change: Callable[[Clone], None], wrong: list[str]
 ) -> None:
     change(clone)
-    lines = clone.run("python", "src/cli.py", "check", code=1).splitlines()
+    lines = clone.call("check", code=1).splitlines()
     assert len(lines) == 5
     said = [line for line in lines if not line.startswith("ok     ")]
     assert len(said) == len(wrong), said
@@ -116,12 +123,12 @@ def test_a_merge_of_two_results_into_one_dvc_lock_is_found(
     locked = yaml.safe_load((clone.folder / "dvc.lock").read_text())["stages"]
     (digest,) = (out["md5"] for out in locked["split"]["outs"])
     edit(clone, "dvc.lock", lambda text: text.replace(digest, "0a" * 16, 1))  # the output, not yet its readers
-    assert f"wrong  {LOCK}: featurize {said}" in clone.run("python", "src/cli.py", "check", code=1)
+    assert f"wrong  {LOCK}: featurize {said}" in clone.call("check", code=1)
 
 
 def test_settings_that_cannot_be_read_do_not_hide_the_other_checks(clone: Clone) -> None:
     (clone.folder / "params.yaml").write_text("- 1\n")
     (clone.folder / "reports/test/metrics.json").unlink()
-    printed = clone.run("python", "src/cli.py", "check", code=1)
+    printed = clone.call("check", code=1)
     assert "Traceback" not in printed
     assert "wrong  reports/ is of dvc.lock" in printed

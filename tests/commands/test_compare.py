@@ -7,7 +7,6 @@ import io
 import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from support.clone import Clone
@@ -27,15 +26,22 @@ from support.edited_results import (
 )
 
 
+@pytest.fixture(scope="module")
+def shared(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
+    clone = demo_clone.copy(tmp_path_factory.mktemp("compare") / "clone", data=False)
+    return clone, clone.run("git", "rev-parse", "HEAD").strip()
+
+
 @pytest.fixture
-def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
-    return on_a_branch(demo_clone, tmp_path / "clone")
+def clone(shared: tuple[Clone, str]) -> Clone:
+    return on_a_branch(*shared)
 
 
 def test_the_same_results_are_fine_in_seconds_and_without_tensorflow(clone: Clone) -> None:
     started = time.monotonic()
-    printed, values, text = compared(clone, code=0)
+    clone.run("python", "src/cli.py", "compare", "main")
     assert time.monotonic() - started < 10
+    printed, values, text = compared(clone, code=0)
     assert "verdict: fine" in printed
     assert (values["verdict"], values["paired"]["change"], values["settings"]) == ("fine", 0, {})
     assert text.startswith("### No regression: `workspace` against `main")
@@ -49,6 +55,7 @@ def test_the_same_results_are_fine_in_seconds_and_without_tensorflow(clone: Clon
 def test_a_drop_beyond_tolerance_and_chance_is_a_regression(clone: Clone) -> None:
     base(clone, 0)
     predictions(clone, wrong(10))
+    clone.run("python", "src/cli.py", "compare", "main", code=1)
     printed, values, text = compared(clone, code=1)
     assert "regression: test/accuracy is worse by 0.3333, more than the 0.01 allowed (by chance in 0.0" in printed
     assert values["verdict"] == "regression"

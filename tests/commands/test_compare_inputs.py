@@ -22,7 +22,6 @@ from support.edited_results import (
     Row,
     edit,
     metrics,
-    on_a_branch,
     rewrite,
 )
 
@@ -127,7 +126,8 @@ def test_a_broken_file_is_refused_and_never_judged(
 
 
 def test_a_broken_or_edited_base_ends_with_two_and_a_line(demo_clone: Clone, tmp_path: Path) -> None:
-    copy = on_a_branch(demo_clone, tmp_path / "copy")
+    copy = demo_clone.copy(tmp_path / "copy", data=False)
+    copy.run("git", "checkout", "--quiet", "-b", "change")
     metrics(copy, TESTED, loss=99.0)
     copy.commit("edited")
     assert "has a test/loss of 99, but" in copy.run("python", "src/cli.py", "compare", "HEAD", "main", code=2)

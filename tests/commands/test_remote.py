@@ -139,6 +139,7 @@ def test_repro_with_pull_brings_what_is_missing_and_runs_no_stage(owner: Clone, 
     assert len(list((clone.folder / "data/raw").rglob("*.png"))) == 450
 
 
+@pytest.mark.full  # test_an_experiment_pulled_from_a_remote_is_recorded shows most of it
 def test_a_shared_experiment_is_listed_applied_and_recorded(owner: Clone, remote: Remote, tmp_path: Path) -> None:
     clone = colleague(owner, remote, tmp_path / "clone")
     assert "faster" in clone.run("dvc", "exp", "list", "origin")
@@ -160,6 +161,7 @@ def test_settings_that_somebody_has_run_before_train_nothing(owner: Clone, remot
     assert f"0 more files pushed: the remote has all that 0 runs of stages put out; {RUNS} left out, whose" in said
 
 
+@pytest.mark.full  # of DVC's own doing
 def test_a_file_that_was_changed_in_the_remote_is_refused(owner: Clone, remote: Remote, tmp_path: Path) -> None:
     clone = colleague(owner, remote, tmp_path / "clone")
     lock = yaml.safe_load((clone.folder / "dvc.lock").read_text())
@@ -182,7 +184,10 @@ def test_a_file_that_was_changed_in_the_remote_is_refused(owner: Clone, remote: 
 @NEEDS_SSHD
 @pytest.mark.parametrize(
     ("wrong", "reason"),
-    [("port", "Connect call failed ('127.0.0.1', 1)"), ("keyfile", "Permission denied for user")],
+    [
+        pytest.param("port", "Connect call failed ('127.0.0.1', 1)", marks=pytest.mark.full),
+        ("keyfile", "Permission denied for user"),
+    ],
 )
 def test_a_server_that_does_not_let_one_in_is_named(demo_clone: Clone, tmp_path: Path, wrong: str, reason: str) -> None:
     clone = demo_clone.copy(tmp_path / "clone")

@@ -66,7 +66,7 @@ def test_every_command_says_what_is_missing_or_broken(spoilt: Clone, command: st
         commit = spoilt.run("git", "rev-parse", "--short=7", "HEAD").strip()
         values = {"name": name, "commit": commit, "folder": str(spoilt.folder)}
         words = command.format(**values).split()
-        said = spoilt.run("python", "src/cli.py", *words, code=code)  # 0 for `record`: it records the others
+        said = spoilt.call(*words, code=code)  # 0 for `record`: it records the others
         assert "Traceback" not in said
         if name == "missing":
             assert missing.format(**values) in said

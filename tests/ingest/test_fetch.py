@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -19,15 +20,24 @@ from transfer_learning.ingest.drawn import draw_dataset
 from transfer_learning.settings.backbones import BACKBONES, PUBLISHED, small_cnn_weights
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    clone = Clone(tmp_path_factory.mktemp("fetch") / "a project")
+    compose(clone)
+    clone.composed = (clone.folder / "params.yaml").read_text()  # type: ignore[attr-defined]
+    return clone
+
+
 @pytest.fixture
-def clone(tmp_path: Path) -> Clone:
-    """A clone set to read `photos.zip` of the mirror, drawn pictures with their folders."""
-    clone = Clone(tmp_path / "a project")
-    mirror = Path(clone.environment["DATA_MIRROR"])
+def clone(shared: Clone, tmp_path: Path) -> Clone:
+    """A clone without data, set to read `photos.zip` of a mirror of its own, drawn pictures with their folders."""
+    shutil.rmtree(shared.folder / "data", ignore_errors=True)
+    (shared.folder / "params.yaml").write_text(shared.composed)  # type: ignore[attr-defined]
+    mirror = tmp_path / "mirror"
+    shared.environment["DATA_MIRROR"] = str(mirror)
     draw_dataset(mirror / "photos", classes=2, photos_per_class=12, size=40, seed=0)
     pack(mirror)
-    compose(clone)
-    return clone
+    return shared
 
 
 def pack(mirror: Path) -> None:

@@ -19,6 +19,8 @@ from support.own_folder import CLASSES, draw_folder
 from transfer_learning.core import files
 from transfer_learning.photos import inventory
 
+FULL = pytest.mark.full  # another variant of one that stays
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -81,7 +83,7 @@ def test_the_experiment_is_in_the_store_under_the_name_of_the_folder_and_its_mod
     assert 0.2 <= row["probability"] <= 1
 
 
-@pytest.mark.parametrize("change", ["changed", "added", "removed"])
+@pytest.mark.parametrize("change", ["added", *(pytest.param(one, marks=FULL) for one in ("changed", "removed"))])
 def test_dvc_notices_a_changed_photo(change: str, own: Clone, folder: Path) -> None:
     photo = folder / CLASSES[0] / "Foto 0.JPeG"
     before = photo.read_bytes()
@@ -101,7 +103,7 @@ def test_dvc_notices_a_changed_photo(change: str, own: Clone, folder: Path) -> N
     assert "up to date" in own.run("dvc", "status")
 
 
-@pytest.mark.parametrize(("stage", "part"), [("featurize", "train"), ("evaluate", "test")])
+@pytest.mark.parametrize(("stage", "part"), [("featurize", "train"), pytest.param("evaluate", "test", marks=FULL)])
 def test_a_photo_that_changes_between_two_stages_ends_the_stage_that_reads_it(
     stage: str, part: str, own: Clone, folder: Path
 ) -> None:

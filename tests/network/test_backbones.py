@@ -52,13 +52,14 @@ def drawn(name: str, folder: Path, alpha: float = 1.0) -> keras.Model:
     return base
 
 
-DEEPER = (  # than efficientnet_v2_b0 and mobilenet_v3_small, else like them
-    "efficientnet_v2_b1", "efficientnet_v2_b2", "efficientnet_v2_b3", "mobilenet_v3_large",
+LIKE_OTHERS = (  # deeper ones of a kind, and those with no layer that the others do not have
+    "efficientnet_v2_b1", "efficientnet_v2_b2", "efficientnet_v2_b3", "mobilenet_v3_large", "resnet50v2", "densenet121",
+    "convnext_tiny",
 )  # fmt: skip
 BUILT: dict[str, keras.Model] = {}  # in random order, a fixture of the module would build one for nearly each test
 
 
-@pytest.fixture(params=[pytest.param(n, marks=[pytest.mark.full] * (n in DEEPER)) for n in BACKBONES])
+@pytest.fixture(params=[pytest.param(n, marks=[pytest.mark.full] * (n in LIKE_OTHERS)) for n in BACKBONES])
 def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> keras.Model:
     if request.param not in BUILT:
         keras.backend.clear_session()

@@ -18,9 +18,15 @@ from support.edited_results import (
 )
 
 
+@pytest.fixture(scope="module")
+def shared(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> tuple[Clone, str]:
+    clone = demo_clone.copy(tmp_path_factory.mktemp("compare") / "clone", data=False)
+    return clone, clone.run("git", "rev-parse", "HEAD").strip()
+
+
 @pytest.fixture
-def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
-    return on_a_branch(demo_clone, tmp_path / "clone")
+def clone(shared: tuple[Clone, str]) -> Clone:
+    return on_a_branch(*shared)
 
 
 def test_changed_settings_and_stages_are_listed(clone: Clone) -> None:
@@ -43,7 +49,8 @@ def test_a_setting_that_evaluate_did_not_run_with_is_no_result_of_it(clone: Clon
 
 
 def test_pictures_show_curves_confusions_and_the_photos_that_flipped(demo_clone: Clone, tmp_path: Path) -> None:
-    clone = on_a_branch(demo_clone, tmp_path / "with photos", data=True)
+    clone = demo_clone.copy(tmp_path / "with photos")
+    clone.run("git", "checkout", "--quiet", "-b", "change")
     base(clone, 3)
     predictions(clone, lambda index, row: wrong(4)(index + 2, row))
     compared(clone, code=0)
@@ -88,7 +95,7 @@ def test_what_cannot_be_compared_is_said_in_a_line_with_the_remedy(
     clone.run("git", "tag", "start", "main~1")
     for command in prepare:
         clone.run(*command)
-    printed = clone.run("python", "src/cli.py", "compare", *arguments, code=2)
+    printed = clone.call("compare", *arguments, code=2)
     assert re.search(said, printed), printed
     assert "Traceback" not in printed
     if "src" not in arguments:
@@ -100,7 +107,7 @@ def test_a_shallow_clone_is_told_how_to_get_the_history(clone: Clone, tmp_path: 
     shallow = Clone.at(tmp_path / "shallow", clone.environment)
     clone.run("git", "clone", "--quiet", "--depth", "1", f"file://{clone.folder}", str(shallow.folder))
     said = "is not in this shallow clone: `git fetch --unshallow`"
-    assert said in shallow.run("python", "src/cli.py", "compare", "origin/main", code=2)
+    assert said in shallow.call("compare", "origin/main", code=2)
 
 
 def test_an_unresolved_merge_is_named(clone: Clone) -> None:
@@ -110,4 +117,4 @@ def test_an_unresolved_merge_is_named(clone: Clone) -> None:
         clone.commit(branch)
     clone.run("git", "merge", "--quiet", "main", code=1)
     said = "a merge is unresolved in params.yaml: resolve it, `dvc repro`"
-    assert said in clone.run("python", "src/cli.py", "compare", "main", code=2)
+    assert said in clone.call("compare", "main", code=2)

@@ -85,7 +85,9 @@ def outputs(clone: Clone) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in paths if path.is_file() and ".unfinished-" not in str(path)}
 
 
-@pytest.mark.parametrize("stage", WRITTEN)
+@pytest.mark.parametrize(
+    "stage", [one if one in ("split", "finetune") else pytest.param(one, marks=pytest.mark.full) for one in WRITTEN]
+)
 def test_a_full_device_is_one_line_and_leaves_every_output_as_it_was(
     demo_clone: Clone, tmp_path: Path, stage: str
 ) -> None:

@@ -8,7 +8,6 @@ import io
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,11 +24,11 @@ TESTED, TUNED = "reports/test/metrics.json", "reports/finetune/metrics.json"
 Row = dict[str, str]
 
 
-def on_a_branch(demo_clone: Clone, folder: Path, *, data: bool = False) -> Clone:
-    """The demo with its results committed on main, without what DVC keeps, checked out on a branch."""
-    copy = demo_clone.copy(folder, data=data)
-    copy.run("git", "checkout", "--quiet", "-b", "change")
-    return copy
+def on_a_branch(shared: Clone, commit: str) -> Clone:
+    """A clone with the results of the demo committed on main, checked out on a branch; as new, for the next test."""
+    shared.back_to(commit)
+    shared.run("git", "checkout", "--quiet", "-b", "change")
+    return shared
 
 
 def rewrite(clone: Clone, path: str, text: str) -> None:
@@ -121,6 +120,6 @@ def base(clone: Clone, number: int) -> None:
 
 def compared(clone: Clone, *arguments: str, code: int) -> tuple[str, dict[str, Any], str]:
     """Run the comparison; what it prints, compare.json and compare.md."""
-    printed = clone.run("python", "src/cli.py", "compare", *(arguments or ("main",)), code=code)
+    printed = clone.call("compare", *(arguments or ("main",)), code=code)
     folder = clone.folder / "compare"
     return printed, json.loads((folder / "compare.json").read_text()), (folder / "compare.md").read_text()

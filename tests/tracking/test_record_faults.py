@@ -47,7 +47,9 @@ def until_points(clone: Clone, number: int) -> Any:
     raise AssertionError("no points came")
 
 
-@pytest.mark.parametrize("sent", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.full), signal.SIGKILL])
+@pytest.mark.parametrize(
+    "sent", [signal.SIGTERM, *(pytest.param(one, marks=pytest.mark.full) for one in (signal.SIGINT, signal.SIGKILL))]
+)
 def test_a_killed_stage_ends_its_run_as_killed(trained: Clone, sent: signal.Signals) -> None:
     process = start_finetune(trained, 5000)
     run = until_points(trained, 8)

@@ -49,7 +49,9 @@ def test_any_name_is_recorded_once_and_what_is_deleted_stays_so(opened: recorder
     assert f"was deleted: `mlflow experiments restore --experiment-id {experiment}` brings it back" in said
 
 
-@pytest.mark.parametrize("name", ["Default", "..", "mlartifacts"])
+@pytest.mark.parametrize(
+    "name", ["..", *(pytest.param(name, marks=pytest.mark.full) for name in ("Default", "mlartifacts"))]
+)
 def test_files_of_any_data_lie_in_the_store(opened: recorder.Recorder, name: str) -> None:
     found = contents.read("train_frozen", "evaluate", folder=Path(), name="any", baseline=revisions.head())
     found.params["data.name"] = name

@@ -43,13 +43,13 @@ print(hashlib.sha256(b"".join(array.tobytes() for array in [*arrays, found]) + h
 """
 
 
-def test_one_core_two_threads_and_four_give_the_same_bytes(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_one_core_and_four_threads_give_the_same_bytes(tmp_path_factory: pytest.TempPathFactory) -> None:
     environment = os.environ | {"PYTHONPATH": f"{ROOT}/src{os.pathsep}{ROOT}/tests"}
     one_core = {"preexec_fn": lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})}
     running = []
-    for threads, options in (("0", one_core), ("2", {}), ("4", {})):  # 0 is as many as cores
+    for threads, options in (("0", one_core), ("4", {})):  # 0 is as many as cores
         command = [sys.executable, "-W", "ignore", "-c", COMPUTES, threads, str(tmp_path_factory.mktemp(threads))]
         running.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, **options))
     digests = [process.communicate()[0].splitlines()[-1] for process in running]
-    assert [process.returncode for process in running] == [0] * 3
+    assert [process.returncode for process in running] == [0] * 2
     assert len(set(digests)) == 1

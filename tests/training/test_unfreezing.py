@@ -86,7 +86,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Any
     return fine_tuned(tmp_path_factory.mktemp("whole"), **EVERYTHING)
 
 
-@pytest.mark.parametrize("killed_after", [1, 4, 5])  # in a step, when it has stopped early, in the next one
+@pytest.mark.parametrize(  # when a step has stopped early, in it, in the next one
+    "killed_after", [4, pytest.param(1, marks=pytest.mark.full), pytest.param(5, marks=pytest.mark.full)]
+)
 def test_a_killed_training_with_every_option_goes_on_to_the_same_bytes(
     killed_after: int, whole: tuple[dict[str, Any], Any], tmp_path: Path
 ) -> None:
