@@ -45,7 +45,7 @@ format: $(ENVIRONMENT)  ## let ruff format the code
 	@ruff check --fix .
 
 demo: $(ENVIRONMENT)  ## the whole DAG on drawn pictures, no download; leaves the workspace as it was
-	@echo "demo: the six stages on drawn pictures, as an experiment in a temporary directory"
+	@echo "demo: the seven stages on drawn pictures, as an experiment in a temporary directory"
 	@dvc exp run --temp --force --name demo -S +experiment=demo
 	@python src/cli.py summary demo
 	@dvc exp remove --quiet demo

@@ -10,7 +10,7 @@ surroundings.shut_out()
 packages.say_what_is_missing()
 from transfer_learning import announce
 from transfer_learning.core import files, weights
-from transfer_learning.evaluation import caveats, predictions
+from transfer_learning.evaluation import baseline, caveats, predictions
 from transfer_learning.network.runtime import at_once, setup
 from transfer_learning.photos.parts import SPLIT, read_split
 from transfer_learning.settings.params import load
@@ -54,8 +54,10 @@ def evaluate(settings: Settings) -> None:
     files.write_json(Path("reports/test/metrics.json"), metrics)
     predictions.write(predictions.PATH, found, photos)
     predictions.write(predictions.VALIDATION, validated, photos)
+    baseline.write(found, validated, photos, threshold=bound)
     of_a_run.draw(run)
     print(evaluation.in_words(metrics, confidence=options.confidence))
+    print(baseline.verdict(baseline.in_folder()))
 
 
 if __name__ == "__main__":

@@ -36,6 +36,8 @@ def train(settings: Settings, follower: announce.Follower) -> None:
     examples = inputs.from_features(stored.FOLDER, "pooled")
     channels, phase = validation.pooled.shape[-1], settings.train_frozen
     model = classifier.head(channels, classes=examples.classes, dropout=settings.model.dropout, seed=settings.seed)
+    if phase.start == "probe":
+        classifier.start_from(model, weights.read(Path("models/probe.weights.h5")))
     optimizer = optimizers.build(
         phase,
         model.trainable_variables,

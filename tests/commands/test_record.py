@@ -52,7 +52,7 @@ def test_what_the_run_cache_restored_is_recorded(swept: Clone, tmp_path: Path) -
     assert clone.stages_run(said) == []
     client = store_of(clone.folder)
     assert runs(client, stage="finetune", dvc_experiment="again") == []
-    assert "again finetune: run, 13 epochs, 14 files, model, test results" in clone.run(
+    assert "again finetune: run, 13 epochs, 16 files, model, test results" in clone.run(
         "python", "src/cli.py", "record"
     )
     again, first = (runs(client, stage="finetune", dvc_experiment=name)[0] for name in ("again", "aside"))
@@ -79,7 +79,7 @@ def test_an_experiment_pulled_from_a_remote_is_recorded(swept: Clone, tmp_path: 
     other = Clone.at(tmp_path / "other", swept.environment)
     other.run("dvc", "remote", "add", "--local", "--default", "shared", str(tmp_path / "cache"))
     other.run("dvc", "exp", "pull", "origin", "aside")
-    assert "aside finetune: run, 13 epochs, 14 files, model, test results" in other.run(
+    assert "aside finetune: run, 13 epochs, 16 files, model, test results" in other.run(
         "python", "src/cli.py", "record", "aside"
     )
     assert held(other, "aside") == held(swept, "aside")

@@ -21,7 +21,7 @@ SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")  
 FOLDER = pytest.param("folder", marks=pytest.mark.full if SSHD else ())  # what it can, the server can too
 NEEDS_SSHD = pytest.mark.skipif(SSHD is None and "CI" not in os.environ, reason="the SSH server is not installed")
 FASTER = (*DEMO, "-S", "finetune.learning_rate=0.003")  # the experiment that is shared; `swept` has run it
-RUNS = 16  # in the run cache of `swept`: six stages, two of each of four experiments, one of each of two
+RUNS = 17  # in the run cache of `swept`: seven stages, two of each of four experiments, one of each of two
 RESULTS = ("dvc.lock", "params.yaml", "models/model.keras", "models/finetuned.weights.h5", "reports/test/metrics.json")
 
 
@@ -146,7 +146,7 @@ def test_a_shared_experiment_is_listed_applied_and_recorded(owner: Clone, remote
     clone.run("dvc", "exp", "pull", "origin", "faster")
     assert "faster" in clone.run("dvc", "exp", "show", "--only-changed")
     said = clone.run("python", "src/cli.py", "record", "faster")
-    assert "faster finetune: run, 13 epochs, 14 files, model, test results" in said
+    assert "faster finetune: run, 13 epochs, 16 files, model, test results" in said
     clone.run("dvc", "exp", "apply", "faster")
     assert results(clone) == results(owner)
 

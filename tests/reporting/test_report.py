@@ -220,8 +220,8 @@ def test_surest_mistakes_come_first_with_the_probability_of_what_was_predicted()
 
 
 def test_intervals_of_validation_are_wilsons(folder: Path) -> None:
-    frozen, tuned, test = report.results(folder, 0.9)
-    for found, phase in ((frozen, "frozen"), (tuned, "finetune")):
+    probe, frozen, tuned, test = report.results(folder, 0.9)
+    for found, phase in ((probe, "probe"), (frozen, "frozen"), (tuned, "finetune")):
         metrics = json.loads((folder / f"reports/{phase}/metrics.json").read_text())
         assert found["correct"] / found["photos"] == pytest.approx(metrics["val_accuracy"], abs=1e-6)
         expected = evaluation.wilson_interval(found["correct"], found["photos"], confidence=0.9)

@@ -79,7 +79,7 @@ def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
     return demo_clone.copy(tmp_path / "with space")
 
 
-def test_first_repro_runs_all_six_stages_in_a_path_with_a_space(demo_clone: Clone) -> None:
+def test_first_repro_runs_all_seven_stages_in_a_path_with_a_space(demo_clone: Clone) -> None:
     assert demo_clone.stages_run(demo_clone.printed) == list(STAGES)
     for path in ("models/model.keras", "reports/test/metrics.json", "reports/finetune/learning_curves.png"):
         assert (demo_clone.folder / path).stat().st_size > 0
@@ -114,7 +114,7 @@ def test_another_size_of_the_photos_is_computed_anew(clone: Clone) -> None:
     output = clone.run(
         "dvc", "exp", "run", "--temp", "--name", "small", "-S", "+experiment=demo", "-S", "images.size=48"
     )
-    assert clone.stages_run(output) == ["featurize", "train_frozen", "finetune", "evaluate"]
+    assert clone.stages_run(output) == ["featurize", "probe", "train_frozen", "finetune", "evaluate"]
 
 
 def test_wrong_setting_in_params_yaml_stops_a_stage_with_one_line(demo_clone: Clone, tmp_path: Path) -> None:

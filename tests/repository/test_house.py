@@ -79,7 +79,7 @@ def test_a_stage_declares_its_door_and_exactly_the_rooms_that_it_reaches(stage: 
 def test_every_door_of_dvc_is_short_and_dvc_yaml_too() -> None:
     for stage in STAGES:
         assert len((ROOT / "src" / f"{stage}.py").read_text().splitlines()) < 65, stage
-    assert len((ROOT / "dvc.yaml").read_text().splitlines()) < 220
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) < 260
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,6 @@ def test_an_edit_runs_what_the_room_computes(edited: str, clone: Clone) -> None:
         path.write_text(path.read_text() + "\n# edited\n")
     would = clone.stages_run(clone.run("dvc", "repro", "--dry"))
     if edited == "training":
-        assert would[:2] == ["train_frozen", "finetune"]
+        assert would[:3] == ["probe", "train_frozen", "finetune"]
     else:
         assert would == (["evaluate"] if edited in ("evaluation", "figures") else [])

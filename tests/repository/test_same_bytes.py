@@ -129,7 +129,7 @@ def test_lockdiff_names_the_stage_and_what_differs(demo_clone: Clone, tmp_path: 
     assert said.startswith("split is the first stage with other bytes\n  output   data/split.csv\n")
     assert "  setting  seed: 42 -> 7\n" in said
     assert "  machine  variable.GLIBC_TUNABLES: None -> glibc.malloc.check=0\n" in said
-    assert "the same: all 6 stages of HEAD and HEAD" in clone.run("python", "src/cli.py", "lockdiff", "HEAD", "HEAD")
+    assert "the same: all 7 stages of HEAD and HEAD" in clone.run("python", "src/cli.py", "lockdiff", "HEAD", "HEAD")
     assert "nobody is no git revision or DVC experiment" in clone.run(
         "python", "src/cli.py", "lockdiff", "nobody", code=2
     )

@@ -26,7 +26,7 @@ from transfer_learning.core.errors import UserError
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ("-S", "+experiment=demo")  # for dvc exp run
 STORE = ("mlflow.db", "mlartifacts")
-STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")
+STAGES = ("fetch", "split", "featurize", "probe", "train_frozen", "finetune", "evaluate")
 
 
 class Clone:
@@ -107,7 +107,7 @@ class Clone:
         other.run("git", "reset", "--quiet")
         other.run("git", "checkout", "--quiet", "--force", "HEAD")
         other.name_committer()
-        linked = (".dvc/cache", "data/raw", "data/features") if data else ()
+        linked = (".dvc/cache", "data/raw", "data/features", "data/embeddings") if data else ()
         copied = (*(("data/pretrained", "data/split.csv", "models") if data else ()), *(STORE if store else ()))
         for names, how in ((linked, "-al"), (copied, "-a")):
             for name in names:

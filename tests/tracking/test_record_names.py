@@ -22,7 +22,7 @@ def opened(demo_clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     opened = recorder.Recorder()
     assert record.missing() == [
         "workspace train_frozen: run, 7 epochs, 1 files",
-        "workspace finetune: run, 13 epochs, 14 files, model, test results",
+        "workspace finetune: run, 13 epochs, 16 files, model, test results",
     ]
     return opened
 
@@ -35,7 +35,7 @@ def test_any_name_is_recorded_once_and_what_is_deleted_stays_so(opened: recorder
         for lines in (1, 0):
             assert len(record.record(opened, Path(), name, revisions.head(), here=False)) == lines
     shutil.rmtree("mlartifacts")
-    assert record.missing() == ["workspace train_frozen: 1 files", "workspace finetune: 14 files, model"]
+    assert record.missing() == ["workspace train_frozen: 1 files", "workspace finetune: 16 files, model"]
     (model,) = [one for one in client.search_logged_models([experiment]) if opened.has_files(one)]
     assert model.source_run_id
     (run,) = opened.runs(experiment, {"dvc_experiment": "it's"})

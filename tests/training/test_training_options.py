@@ -8,9 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from sklearn.utils.class_weight import compute_class_weight
 from support.phases import phase
 
+from transfer_learning.core.history import best
+from transfer_learning.core.weights import Weights
 from transfer_learning.network.head import HEAD
 from transfer_learning.settings import backbones
 from transfer_learning.settings.phases import Phase
@@ -24,9 +27,13 @@ LABELS = np.array([0, 1, 0, 1, 1, 0, 0, 0, 1, 0, 0, 1], np.uint8)
 BOUNDARIES = backbones.BACKBONES["small_cnn"].boundaries
 
 
-def trained(settings: Phase, kept: Path, *, last: int = 1, validation: np.ndarray = INPUTS) -> tuple[keras.Model, Any]:
+def trained(
+    settings: Phase, kept: Path, *, last: int = 1, validation: np.ndarray = INPUTS, start: Weights | None = None
+) -> tuple[keras.Model, Any]:
     """A head on four features, trained for the epochs 1 to `last`, validated on the first view."""
     model = classifier.head(4, classes=2, dropout=0.0, seed=0)
+    if start:
+        classifier.start_from(model, start)
     options = {"learning_rate": settings.learning_rate, "epochs": settings.epochs, "photos": 12}
     optimizer = optimizers.build(settings, model.trainable_variables, **options)
     epochs.compile_model(model, optimizer, classes=2)
@@ -36,6 +43,7 @@ def trained(settings: Phase, kept: Path, *, last: int = 1, validation: np.ndarra
         epochs.Session(0, lambda _: None, kept),
         phase=settings,
         epochs=range(1, last + 1),
+        evaluate_first=bool(start),
     )
     return model, history
 
@@ -176,3 +184,37 @@ def test_early_stopping_keeps_the_epoch_with_the_lowest_validation_loss(tmp_path
     assert found["best_epoch"] == best + 1
     assert found["val_loss"] == whole["val_loss"].min()
     assert "best_epoch" not in metrics(whole, phase(**options))
+
+
+def test_accuracy_decides_where_it_is_watched_and_the_lower_loss_between_equal_ones(tmp_path: Path) -> None:
+    rows = [(1, 0.9, 0.5), (2, 0.8, 0.75), (3, 0.6, 0.75), (4, 0.5, 0.7), (5, 0.6, 0.75)]
+    history = [{"epoch": epoch, "val_loss": loss, "val_accuracy": accuracy} for epoch, loss, accuracy in rows]
+    assert [best(history, monitor)["epoch"] for monitor in ("loss", "accuracy")] == [4, 3]
+    options = {"optimizer": "sgd", "learning_rate": 0.2, "batch_size": 12, "epochs": 7, "early_stopping": 7}
+    for monitor in ("loss", "accuracy"):
+        settings = phase(monitor=monitor, **options)
+        model, found = trained(settings, tmp_path / monitor, last=7, validation=10 * INPUTS)
+        kept = best(found.to_dict("records"), monitor)
+        shorter, _ = trained(phase(**options | {"early_stopping": 0}), tmp_path / f"{monitor} shorter",
+                             last=int(kept["epoch"]), validation=10 * INPUTS)  # fmt: skip
+        np.testing.assert_array_equal(kernel(model), kernel(shorter))
+        assert metrics(found, settings)["best_epoch"] == kept["epoch"]
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_what_a_phase_starts_from_is_kept_where_no_epoch_is_better(ema: float, tmp_path: Path) -> None:
+    weights = np.zeros(5)
+    for _ in range(2000):  # to the lowest loss there is
+        weights -= gradient(weights, INPUTS[0])
+    start = {HEAD: [weights[:4, None].astype(np.float32), weights[4:].astype(np.float32)]}
+    options = {"optimizer": "sgd", "learning_rate": 1.0, "batch_size": 12, "epochs": 5, "label_smoothing": 0.9}
+    settings = phase(early_stopping=2, ema=ema, **options)
+    model, history = trained(settings, tmp_path, last=5, start=start)
+    assert history["epoch"].tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(kernel(model), start[HEAD][0][:, 0].astype(float))
+    assert metrics(history, settings)["best_epoch"] == 0
+
+
+def test_an_option_that_nothing_looks_at_is_refused() -> None:
+    with pytest.raises(ValidationError, match="monitor = accuracy: allowed without early_stopping is loss"):
+        phase(monitor="accuracy")

@@ -15,15 +15,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="a DVC experiment; the workspace by default")
 
 
-def read(experiment: str | None, path: str) -> str:
-    """Read a file of the workspace or of an experiment's commit."""
+def text(experiment: str | None, path: str) -> str | None:
+    """A file of the workspace or of an experiment's commit; None where there is none."""
     if experiment is None:
-        if not Path(path).exists():
-            raise UserError(f"{path} is missing: `dvc repro` writes it")
-        return Path(path).read_text()
-    shown = revisions.text(revisions.experiment(experiment).commit, path)
+        return Path(path).read_text() if Path(path).exists() else None
+    return revisions.text(revisions.experiment(experiment).commit, path)
+
+
+def read(experiment: str | None, path: str) -> str:
+    """The same of a file that must be there."""
+    shown = text(experiment, path)
     if shown is None:
-        raise UserError(f"experiment {experiment} has no {path}")
+        of = f"experiment {experiment} has no {path}"
+        raise UserError(of if experiment else f"{path} is missing: `dvc repro` writes it")
     return shown
 
 
@@ -32,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     from rich.table import Table
 
     from transfer_learning.core import workspace
-    from transfer_learning.evaluation import caveats, predictions
+    from transfer_learning.evaluation import baseline, caveats, predictions
     from transfer_learning.stage import timing
 
     experiment: str | None = arguments.name
@@ -44,12 +48,19 @@ def run(arguments: argparse.Namespace) -> None:
     table = Table(title=f"Results of {experiment or 'the workspace'}", title_justify="left")
     for name, justify in (("", "left"), ("photos", "right"), ("loss", "right"), ("accuracy", "right")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for name, metrics in (("validation, frozen base", frozen), ("validation, fine-tuned", tuned)):
+    probe = baseline.read(lambda path: text(experiment, path.as_posix()))
+    validation = [("validation, frozen base", frozen), ("validation, fine-tuned", tuned)]
+    for name, metrics in [("validation, linear probe", probe), *validation] if probe else validation:
         table.add_row(name, f"{metrics['photos']:.0f}", f"{metrics['val_loss']:.3f}", f"{metrics['val_accuracy']:.1%}")
+    if probe:
+        cells = f"{probe['test_photos']:.0f}", f"{probe['test_loss']:.3f}", f"{probe['test_accuracy']:.1%}"
+        table.add_row("test, linear probe", *cells)
     interval = f"{test['accuracy']:.1%} ({test['accuracy_low']:.1%} to {test['accuracy_high']:.1%})"
     table.add_row("test, fine-tuned", f"{test['photos']:.0f}", f"{test['loss']:.3f}", interval, style="bold")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     console.print(table)
+    if probe:
+        console.print(baseline.verdict(probe))
     for caveat in caveats.caveats(read(experiment, predictions.PATH.as_posix())):
         console.print(f"warning: {caveat}", style="bold yellow")
     if seconds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,18 @@ HISTORIES = {"train_frozen": "reports/frozen/history.csv", "finetune": "reports/
 
 Row = dict[str, float]
 """An epoch: COLUMNS, the epoch a whole number counted from 1 over both phases, the others at six decimals."""
+
+
+def best(rows: Iterable[Row], monitor: str) -> Row:
+    """The row that is best on validation, the first of equal ones.
+
+    Args:
+        rows: at least one.
+        monitor: loss, or accuracy, of which the lower loss decides between equal ones.
+    """
+    if monitor == "accuracy":
+        return min(rows, key=lambda row: (-row["val_accuracy"], row["val_loss"], row["epoch"]))
+    return min(rows, key=lambda row: (row["val_loss"], row["epoch"]))
 
 
 def write(history: pd.DataFrame, stage: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-STAGES = ("fetch", "split", "featurize", "train_frozen", "finetune", "evaluate")  # in the order of dvc.yaml
+STAGES = ("fetch", "split", "featurize", "probe", "train_frozen", "finetune", "evaluate")  # in the order of dvc.yaml
 
 
 def main_workspace() -> Path:

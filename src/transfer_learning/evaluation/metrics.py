@@ -105,6 +105,16 @@ def wilson_interval(right: int, n: int, *, confidence: float) -> tuple[float, fl
     return float(interval.low), float(interval.high)
 
 
+def mcnemar(lost: int, gained: int) -> float:
+    """p-value in (0, 1] of the two-sided exact McNemar test (McNemar 1947).
+
+    Args:
+        lost: photos that only the first model has right.
+        gained: those that only the second one has right.
+    """
+    return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+
+
 def judged(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What calibration compares: whether it came true (n,), and how probable it was said to be (n,).
 

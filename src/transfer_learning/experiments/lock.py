@@ -21,6 +21,7 @@ from transfer_learning.stage import environment
 FILE = "dvc.lock"
 CODE = "src/"  # begins the paths of the dependencies that are in git
 RESULTS = {"train_frozen", "finetune", "evaluate"}  # the stages whose outputs under reports/ are in git
+BASELINE = "probe"  # one more; results of before there was it have none
 Stages = dict[str, dict[str, Any]]  # of a dvc.lock, by name
 Facts = dict[str, dict[str, str]]  # of reports/environment.json: by stage, by name
 
@@ -83,7 +84,7 @@ def fits(folder: Path, where: str = "the workspace") -> bool:
                 here = here.get(part) if isinstance(here, dict) else None
             if here != value:
                 return False
-    small = outputs({name: stages[name] for name in RESULTS})
+    small = outputs({name: stages[name] for name in (RESULTS | {BASELINE}) & set(stages)})
     return all(
         (folder / path).exists() and files.digest(folder / path, "md5") == md5
         for path, md5 in small.items()

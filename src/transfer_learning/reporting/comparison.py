@@ -16,7 +16,9 @@ FINE, REGRESSION = "fine", "regression"
 MISSING_METRIC, OTHER_RESULTS = "missing metric", "other results"
 TEST_SET_CHANGED, OTHER_PHOTOS = "test set changed", "other photos"
 SMALLER_IS_BETTER = ("loss", "calibration_error")
-NEUTRAL = ("photos", "correct", "trainable_parameters", "best_epoch")  # counts: more is neither better nor worse
+# counts and choices: more is neither better nor worse
+NEUTRAL = ("photos", "correct", "trainable_parameters", "best_epoch", "strength", "gained", "lost", "p_value")
+OF_PART = ("val_", "test_", "out_of_fold_")  # begin the names of metrics
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ def _metrics(base: State, new: State, limits: schema.Gate) -> list[Metric]:
     names = dict.fromkeys([*base.metrics, *new.metrics, *tolerances, ACCURACY])
     found = []
     for name in names:
-        kind = name.partition("/")[2].removeprefix("val_")
+        kind = name.partition("/")[2]
+        kind = next((kind.removeprefix(one) for one in OF_PART if kind.startswith(one)), kind)
         better = None if kind in NEUTRAL else "lower" if kind in SMALLER_IS_BETTER else "higher"
         if name in limits.metrics:
             better = limits.metrics[name].better

@@ -141,11 +141,8 @@ def of_history(rows: list[history.Row], phase: dict[str, Any]) -> dict[str, Boun
     Args:
         phase: its settings.
     """
-    row = rows[-1]
-    best = {}
-    if phase.get("early_stopping"):
-        row = min((row for row in rows if row["epoch"] > 0), key=lambda row: row["val_loss"], default=row)
-        best = {"best_epoch": (row["epoch"], row["epoch"])}
+    row = history.best(rows, phase.get("monitor", "loss")) if phase.get("early_stopping") else rows[-1]
+    best = {"best_epoch": (row["epoch"], row["epoch"])} if phase.get("early_stopping") else {}
     return {name: (row[name], row[name]) for name in history.COLUMNS if name != "epoch"} | best
 
 
@@ -155,12 +152,14 @@ def epochs(histories: dict[str, list[history.Row]], values: dict[str, Any]) -> l
     for stage in history.HISTORIES:
         rows, phase = histories[stage], values[stage]
         numbers = [row["epoch"] for row in rows]
-        start = numbers[0] if last is None and numbers[0] in (0, 1) else (last or 0) + 1
+        first = (last or 0) + 1
+        before = numbers[0] == first - 1 and (last is None or phase.get("early_stopping"))  # what the phase starts from
+        start = first - bool(before)
         planned = sum(step["epochs"] for step in phase.get("steps") or [phase])
-        trained = len([number for number in numbers if number > 0])
+        trained = len(numbers) - bool(before)
         complete = trained <= planned if phase.get("early_stopping") else trained == planned
         if numbers != list(range(int(start), int(start) + len(rows))) or not complete:
-            found.append(f"{history.HISTORIES[stage]} has not the epochs of its settings, {planned} from {start} on")
+            found.append(f"{history.HISTORIES[stage]} has not the epochs of its settings, {planned} from {first} on")
         accuracies = [row[name] for row in rows for name in ("accuracy", "val_accuracy")]
         losses = [row[name] for row in rows for name in ("loss", "val_loss")]
         if not all(0 <= value <= 1 for value in accuracies) or min(losses) < 0:

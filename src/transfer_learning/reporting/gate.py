@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom, binomtest, bootstrap
+from scipy.stats import binom, bootstrap
 
 from transfer_learning.core.errors import UserError
+from transfer_learning.evaluation.metrics import mcnemar
 from transfer_learning.evaluation.predictions import probability, read, right
 from transfer_learning.settings.schema import Gate
 
@@ -93,11 +94,6 @@ class Paired:
             f"accuracy {base:.1%} -> {base + self.change:.1%} on {self.photos} photos: {len(self.gained)} gained, "
             f"{len(self.lost)} lost, p = {self.p_value:.2g}"
         )
-
-
-def mcnemar(lost: int, gained: int) -> float:
-    """p-value in (0, 1] of the two-sided exact McNemar test from the numbers of photos that changed either way."""
-    return float(binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
 
 
 def pair(base: str, new: str) -> Paired:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from transfer_learning.core.history import HISTORIES
-from transfer_learning.evaluation import caveats, predictions
+from transfer_learning.evaluation import baseline, caveats, predictions
 from transfer_learning.evaluation import metrics as evaluation
 from transfer_learning.experiments.results import Results
 from transfer_learning.photos.parts import PARTS, split_rows
@@ -97,6 +97,7 @@ def render(found: Results, source: provenance.Commit, split: Path | None) -> str
         results=results(folder, float(found.settings["evaluate.confidence"])),
         confidence=float(found.settings["evaluate.confidence"]),
         metrics=json.loads((folder / METRICS).read_text()),
+        probe=baseline.verdict(probe) if (probe := baseline.in_folder(folder)) else "",
         caveats=caveats.caveats(text),
         photos=count_photos(split) if split else {},
         parts=PARTS,
@@ -116,7 +117,8 @@ def render(found: Results, source: provenance.Commit, split: Path | None) -> str
 
 
 def results(folder: Path, confidence: float) -> list[dict[str, Any]]:
-    """Accuracy with its interval on validation photos (both phases) and on test photos.
+    """Accuracy with its interval on validation photos (the probe and both phases) and on test
+    photos.
 
     Args:
         confidence: level of Wilson's intervals; that of the test is in its metrics.
@@ -124,8 +126,11 @@ def results(folder: Path, confidence: float) -> list[dict[str, Any]]:
     Returns:
         Per result name, accuracy, low, high, correct, photos and loss.
     """
-    found = []
-    for name, phase in (("Validation, frozen backbone", "frozen"), ("Validation, fine-tuned", "finetune")):
+    found: list[dict[str, Any]] = []
+    names = {"probe": "Validation, linear probe", "frozen": "Validation, frozen backbone"}
+    for phase, name in (names | {"finetune": "Validation, fine-tuned"}).items():
+        if phase == "probe" and not (folder / baseline.FITTED).exists():
+            continue
         metrics = json.loads((folder / f"reports/{phase}/metrics.json").read_text())
         accuracy, photos = metrics["val_accuracy"], int(metrics["photos"])
         correct = round(accuracy * photos)

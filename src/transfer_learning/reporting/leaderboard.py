@@ -12,6 +12,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from transfer_learning.core.errors import UserError
+from transfer_learning.evaluation.baseline import FITTED, TESTED
 from transfer_learning.evaluation.metrics import wilson_interval
 from transfer_learning.experiments import lock, revisions
 from transfer_learning.figures import drawing
@@ -20,6 +21,7 @@ from transfer_learning.stage import timing
 
 PHASES = ("frozen", "finetune", "test")
 SEED = "seed"
+AGAINST = "against the linear probe"
 PARTS = {"validation": drawing.VALIDATION, "test": drawing.TRAIN}  # with colours
 
 
@@ -106,6 +108,7 @@ def _trial(name: str, baseline: str, revision: dict[str, Any]) -> Trial | None:
     flat = params.flatten(nested)
     values: dict[str, Any] = {key: str(one) if isinstance(one, list) else one for key, one in flat.items()}
     tuned, test = metrics["finetune"], metrics["test"]
+    probe = [files.get(path.as_posix(), {}).get("data") or {} for path in (FITTED, TESTED)]
     if "photos" not in tuned:  # an early revision of this repository
         return None
     right = round(tuned["val_accuracy"] * tuned["photos"])
@@ -114,7 +117,8 @@ def _trial(name: str, baseline: str, revision: dict[str, Any]) -> Trial | None:
         name=name,
         commit=baseline[:7],
         settings=values,
-        results={f"{phase}/{key}": value for phase in PHASES for key, value in metrics[phase].items()},
+        results={f"{phase}/{key}": value for phase in PHASES for key, value in metrics[phase].items()}
+        | {f"probe/{key}": value for one in probe for key, value in one.items()},
         accuracy={
             "validation": Accuracy(tuned["val_accuracy"], *interval),
             "test": Accuracy(test["accuracy"], test["accuracy_low"], test["accuracy_high"]),
@@ -179,12 +183,19 @@ def markdown(
     """
     keys = varying(trials)
     commits = ["commit"] if len({trial.commit for trial in trials}) > 1 else []
-    header = ["", "experiment", *commits, *keys, *parts, "time"]
+    against = [AGAINST] if any("probe/val_gained" in trial.results for trial in trials) else []
+    header = ["", "experiment", *commits, *keys, *parts, *against, "time"]
     level, lines = float(trials[0].settings["evaluate.confidence"]), [f"# {title}", ""]
     lines.append(
         f"Best first by accuracy on validation after fine-tuning, with its {level:.0%} interval. Nothing is chosen"
     )
     lines.append("on the test photos. Time is that of the stages that ran for the experiment on this machine.")
+    if against:
+        lines += [
+            "",
+            "Against the linear probe: how many more validation photos are right than with logistic regression on the",
+            "pretrained network's features, and how often equal models differ so much (McNemar's test).",
+        ]
     if SEED in keys:
         lines += [
             "",
@@ -192,11 +203,13 @@ def markdown(
         ]
     lines += ["", f"| {' | '.join(header)} |", f"|--:|:--|{'--:|' * (len(header) - 2)}"]
     for place, group in enumerate(ranked(trials), start=1):
-        rows = [_cells(trial, keys, commits, parts) for trial in group]
+        rows = [_cells(trial, keys, commits, parts, against) for trial in group]
         if len(group) > 1:
             spread = [_spread([trial.accuracy[part].value for trial in group]) for part in parts]
             same = [shown_as(group[0].settings.get(key)) if key != SEED else f"{len(group)} seeds" for key in keys]
-            rows.insert(0, ["**mean**", *([group[0].commit] if commits else []), *same, *spread, ""])
+            rows.insert(
+                0, ["**mean**", *([group[0].commit] if commits else []), *same, *spread, *("" for _ in against), ""]
+            )
         for number, cells in enumerate(rows):
             lines.append(f"| {'' if number else place} | {' | '.join(cells)} |")
     if keys:
@@ -204,12 +217,29 @@ def markdown(
     return "\n".join([*lines, "", "Made by", "", f"    {command}"]) + "\n"
 
 
-def _cells(trial: Trial, keys: Sequence[str], commits: Sequence[str], parts: Sequence[str]) -> list[str]:
+def _cells(
+    trial: Trial, keys: Sequence[str], commits: Sequence[str], parts: Sequence[str], against: Sequence[str]
+) -> list[str]:
     shown = [trial.accuracy[part] for part in parts]
     accuracy = [f"{one.value:.1%} ({one.low:.1%} to {one.high:.1%})" for one in shown]
     settings = [shown_as(trial.settings.get(key)) for key in keys]
     time = f"{trial.seconds:.0f} s" if trial.seconds else ""
-    return [trial.name, *([trial.commit] if commits else []), *settings, *accuracy, time]
+    return [
+        trial.name,
+        *([trial.commit] if commits else []),
+        *settings,
+        *accuracy,
+        *(_against(trial) for _ in against),
+        time,
+    ]
+
+
+def _against(trial: Trial) -> str:
+    found = trial.results
+    if "probe/val_gained" not in found:
+        return ""
+    more = int(found["probe/val_gained"] - found["probe/val_lost"])
+    return f"{more:+d} of {found['finetune/photos']:.0f}, p = {found['probe/val_p_value']:.2g}"
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from transfer_learning.core import history
 from transfer_learning.core.errors import UserError
-from transfer_learning.evaluation import predictions
+from transfer_learning.evaluation import baseline, predictions
 from transfer_learning.evaluation.predictions import Table
 from transfer_learning.experiments import lock
 from transfer_learning.settings import params, schema
@@ -79,6 +79,9 @@ def _read(folder: Path, label: str, commit: str | None) -> State:
         measured = folder / f"reports/{phase}/metrics.json"
         if measured.exists():  # what a missing one means is for the verdict
             metrics |= {f"{phase}/{name}": value for name, value in _numbers(measured).items()}
+    for path in (baseline.FITTED, baseline.TESTED):
+        if (folder / path).exists():
+            metrics |= {f"probe/{name}": value for name, value in _numbers(folder / path).items()}
     facts = folder / environment.FILE
     recorded = lock.State(
         lock.read(folder, label), environment.parse(_text(facts)) if facts.exists() else {}, commit or folder

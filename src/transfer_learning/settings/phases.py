@@ -85,9 +85,16 @@ class Phase(Section):
         Field(
             ge=0,
             le=10_000,
-            description="Epochs without a lower validation loss after which to stop, or 0 for all epochs. Above 0 "
-            "the weights of the epoch with the lowest validation loss are kept; reports/*/metrics.json are then of "
-            "that epoch, `best_epoch`.",
+            description="Epochs that are no better on validation after which to stop, or 0 for all epochs. Above 0 "
+            "the weights of the best epoch are kept, or those that the phase starts from where none is better; "
+            "reports/*/metrics.json are then of that epoch, `best_epoch`.",
+        ),
+    ]
+    monitor: Annotated[
+        Literal["loss", "accuracy"],
+        Field(
+            description="What early stopping takes for better on validation: a lower loss, or a higher accuracy, and "
+            "between equal ones the lower loss."
         ),
     ]
     ema: Annotated[
@@ -108,6 +115,8 @@ class Phase(Section):
                 raise ValueError(
                     f"{name} = {value}: allowed with optimizer {self.optimizer} is 0, {optimizer} takes it"
                 )
+        if self.monitor != "loss" and not self.early_stopping:
+            raise ValueError(f"monitor = {self.monitor}: allowed without early_stopping is loss, nothing looks at it")
         return self
 
     def _check_warmup(self, epochs: int, key: str) -> None:
@@ -118,6 +127,11 @@ class Phase(Section):
 
 
 class TrainFrozen(Phase):
+    start: Annotated[
+        Literal["zeros", "probe"],
+        Field(description="What the head starts from: zeros, or the linear probe, which the photos give in seconds."),
+    ]
+
     @model_validator(mode="after")
     def _fits(self) -> TrainFrozen:
         self._check_warmup(self.epochs, "epochs")

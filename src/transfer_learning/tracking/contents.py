@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from transfer_learning.core import files, history
-from transfer_learning.evaluation import caveats
+from transfer_learning.evaluation import baseline, caveats
 from transfer_learning.experiments import lock
 from transfer_learning.experiments.results import FROZEN, TUNED, Results
 from transfer_learning.settings import params as settings
@@ -82,7 +82,9 @@ def read(stage: str, upto: str | None, *, folder: Path, name: str, baseline: str
     if stage == "finetune":
         params["fine_tuning_starts_at_epoch"] = str(int(frozen[-1]["epoch"]) + 1)
         if upto != "train_frozen":
-            found.points += points(history.read("finetune", folder), fine_tuning=True)
+            tuned = history.read("finetune", folder)
+            trained = [row for row in tuned if row["epoch"] > frozen[-1]["epoch"]]  # without what it starts from
+            found.points += points(trained, fine_tuning=True)
     if upto == "evaluate":
         found.whole = True
         _add_results(found)
@@ -111,6 +113,8 @@ def _add_results(found: Contents) -> None:
     found.test = {f"test/{key}": float(value) for key, value in metrics.items()}
     kept = json.loads((found.folder / "reports/finetune/metrics.json").read_text())  # of the epoch that was kept
     found.test |= {f"val/{key.removeprefix('val_')}": float(kept[key]) for key in ("val_accuracy", "val_loss")}
+    found.test |= {f"probe/{key}": float(value) for key, value in baseline.in_folder(found.folder).items()}
     for entry in settings.read_yaml(found.folder / "dvc.yaml")["stages"]["evaluate"]["plots"]:
         path = Path(next(iter(entry)) if isinstance(entry, dict) else entry)
-        found.files[path.as_posix()] = f"figures/{path.parent.name}" if path.suffix == ".png" else "predictions"
+        table = "predictions/probe" if path.parent.name == "probe" else "predictions"
+        found.files[path.as_posix()] = f"figures/{path.parent.name}" if path.suffix == ".png" else table

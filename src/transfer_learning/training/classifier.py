@@ -24,6 +24,11 @@ def head(channels: int, *, classes: int, dropout: float, seed: int) -> keras.Mod
     )
 
 
+def start_from(model: keras.Model, weights: Weights) -> None:
+    """Give the dense layer of `model` the weights of another head."""
+    backbone.set_weights([model.get_layer(HEAD)], weights)
+
+
 def head_weights(model: keras.Model) -> Weights:
     """Weights of the dense layer of `model`, as the file of the frozen phase holds them."""
     return backbone.get_weights([model.get_layer(HEAD)])

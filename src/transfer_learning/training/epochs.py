@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pandas as pd
 import tensorflow as tf
 
 from transfer_learning.core.errors import UserError
-from transfer_learning.core.history import COLUMNS, Row
+from transfer_learning.core.history import COLUMNS, Row, best
 from transfer_learning.settings.phases import Phase
 from transfer_learning.training import optimizers, sampling
 from transfer_learning.training.inputs import Examples, dataset, in_order
@@ -68,9 +68,10 @@ def train(
         phase: its settings; the rate, number of epochs and optimizer are those of the other arguments.
         epochs: their numbers, counted from 1 over both phases.
         before: history of the steps of the same phase before this one. Its views are gone on from, one an epoch in
-            turn; with early stopping the weights as they are count as those of its lowest validation loss, and are
-            kept if none is lower.
-        evaluate_first: begin the history with a row of the untrained model, for the epoch before the first.
+            turn; with early stopping the weights as they are count as those of its best epoch, and are kept if none is
+            better.
+        evaluate_first: begin the history with a row of the model as it is, for the epoch before the first; with early
+            stopping it is kept if no epoch is better.
 
     Returns:
         One row an epoch with COLUMNS. Training values are averages over the epoch with dropout on, of the loss as the
@@ -79,14 +80,14 @@ def train(
     Raises:
         UserError: a loss is not a number or infinite.
     """
-    first_view, to_beat = (0, np.inf) if before is None else (len(before), before["val_loss"].min())
-    state = Progress(model, session.kept, first=epochs.start, patience=phase.early_stopping, to_beat=to_beat)
+    earlier: list[Row] = [] if before is None else before.to_dict("records")
+    state = Progress(model, session.kept, phase=phase, before=earlier)
     for row in state.rows:
         session.on_epoch(row)
     if evaluate_first and not state.rows:
         _add(state, epochs.start - 1, _measured(model, examples), phase, session)
     done = {int(row["epoch"]) for row in state.rows}
-    for number, epoch in enumerate(epochs, start=first_view):
+    for number, epoch in enumerate(epochs, start=epochs_of(earlier, phase)):
         if epoch in done:
             continue
         if state.stopped:
@@ -97,6 +98,12 @@ def train(
         _add(state, epoch, values, phase, session)
     state.finish()
     return pd.DataFrame(state.rows, columns=COLUMNS)
+
+
+def epochs_of(rows: Sequence[Row], phase: Phase) -> int:
+    """Number of epochs in the history of a fine-tuning so far, which begins with what it starts from where that can be
+    kept."""
+    return len(rows) - bool(len(rows) and phase.early_stopping)
 
 
 def _measured(model: keras.Model, examples: Examples) -> Row:
@@ -170,9 +177,8 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
 
 def metrics(history: pd.DataFrame, phase: Phase) -> dict[str, object]:
     """Metrics of the weights that a phase ends with, by name: after its last epoch, or with early stopping after the
-    one with the lowest validation loss, whose number is `best_epoch`."""
-    if not phase.early_stopping:
-        return history.drop(columns="epoch").iloc[-1].to_dict()
-    trained = history[history["epoch"] > 0]
-    best = trained.loc[trained["val_loss"].idxmin()]  # the first of equal ones
-    return best.drop("epoch").to_dict() | {"best_epoch": int(best["epoch"])}
+    best one, whose number is `best_epoch`."""
+    rows: list[Row] = history.to_dict("records")
+    kept = best(rows, phase.monitor) if phase.early_stopping else rows[-1]
+    found: dict[str, object] = {name: kept[name] for name in COLUMNS if name != "epoch"}
+    return found | ({"best_epoch": int(kept["epoch"])} if phase.early_stopping else {})

@@ -90,9 +90,11 @@ def averages(optimizer: keras.Optimizer) -> bool:
 
 
 def put_average(model: keras.Model) -> list[np.ndarray]:
-    """Give a model the averaged weights, if its optimizer keeps them; returns the trainable ones that it had."""
+    """Give a model the averaged weights, if its optimizer keeps them and has made a step: before, Keras's average is
+    zero. Returns the trainable ones that it had."""
     own = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    if all(int(part.iterations) for part in parts(model.optimizer)):
+        model.optimizer.finalize_variable_values(model.trainable_variables)
     return own
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import keras
 import numpy as np
 
 from transfer_learning.core.files import written_aside
-from transfer_learning.core.history import Row
+from transfer_learning.core.history import Row, best
+from transfer_learning.settings.phases import Phase
 from transfer_learning.training import optimizers
 
 
@@ -21,16 +23,15 @@ class Progress:
     Args:
         model: compiled. It goes on with the variables after the last epoch that an earlier process has finished.
         kept: folder for the state after each epoch.
-        first: number of the first epoch of training; a row before it is of the untrained model.
-        patience: epochs without a lower validation loss after which to stop; 0 never stops.
-        to_beat: validation loss that the weights have now; infinity where these do not count.
+        phase: whose patience says when to stop, and what is best.
+        before: rows of the same phase before this training; the weights as they are count as those of the best one.
     """
 
-    def __init__(self, model: keras.Model, kept: Path, *, first: int, patience: int, to_beat: float) -> None:
-        self.model, self.kept, self.first, self.patience, self.to_beat = model, kept, first, patience, to_beat
+    def __init__(self, model: keras.Model, kept: Path, *, phase: Phase, before: Sequence[Row]) -> None:
+        self.model, self.kept, self.phase, self.before = model, kept, phase, before
         model.optimizer.build(model.trainable_variables)
         self._variables = [*model.variables, *model.optimizer.variables]
-        self._best = _values(model.weights) if patience else []  # weights of the lowest validation loss
+        self._best = _values(model.weights) if phase.early_stopping else []
         self.rows: list[Row] = []
         found = load(kept)
         if found is None:
@@ -42,9 +43,8 @@ class Progress:
 
     def add(self, row: Row) -> None:
         """Take in the row of a finished epoch and keep the state after it."""
-        before = self._lowest()
         self.rows.append(row)
-        if self.patience and self._lowest() < before:
+        if self.phase.early_stopping and self._best_row() is row:
             own = optimizers.put_average(self.model)
             self._best = _values(self.model.weights)
             optimizers.assign(self.model.trainable_variables, own)
@@ -52,22 +52,22 @@ class Progress:
 
     @property
     def stopped(self) -> bool:
-        """Whether the validation loss has not fallen for as many epochs as the patience."""
-        return bool(self.patience and self.rows) and self.rows[-1]["epoch"] - self._lowest()[1] >= self.patience
+        """Whether validation has not become better for as many epochs as the patience."""
+        patience = self.phase.early_stopping
+        return bool(patience and self.rows) and self.rows[-1]["epoch"] - self._best_row()["epoch"] >= patience
 
     def finish(self) -> None:
         """Give the model the weights that the training ends with: averaged where the optimizer averages, and with
-        early stopping those of the lowest validation loss."""
-        if self.patience:
+        early stopping those of the best epoch."""
+        if self.phase.early_stopping:
             optimizers.assign(self.model.weights, self._best)
-            print(f"early stopping: the weights of epoch {int(self._lowest()[1])} are kept, the best on validation")
+            number = int(self._best_row()["epoch"])
+            print(f"early stopping: the weights of epoch {number} are kept, the best on validation")
         else:
             optimizers.put_average(self.model)
 
-    def _lowest(self) -> tuple[float, float]:
-        """The lowest validation loss and the first epoch that had it."""
-        trained = [(row["val_loss"], row["epoch"]) for row in self.rows if row["epoch"] >= self.first]
-        return min([(self.to_beat, self.first - 1), *trained])
+    def _best_row(self) -> Row:
+        return best([*self.before, *self.rows], self.phase.monitor)
 
 
 def _values(variables: list[keras.Variable]) -> list[np.ndarray]:

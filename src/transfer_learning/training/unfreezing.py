@@ -7,10 +7,8 @@ from dataclasses import dataclass, replace
 import keras
 import pandas as pd
 
-from transfer_learning.core.history import COLUMNS
+from transfer_learning.core.history import COLUMNS, Row
 from transfer_learning.core.weights import Weights
-from transfer_learning.network import backbone
-from transfer_learning.network.head import HEAD
 from transfer_learning.network.runtime import slices
 from transfer_learning.settings.backbones import BACKBONES
 from transfer_learning.settings.phases import Finetune, Step
@@ -41,7 +39,7 @@ def fine_tune(
     Ruder 2018).
 
     Each step begins with the weights of the one before, with an optimizer, schedule, average and patience of its own.
-    With early stopping it ends with the best weights of all steps so far.
+    With early stopping it ends with the best weights of all steps so far, or those that it starts from.
 
     Args:
         head: weights to begin with.
@@ -51,20 +49,26 @@ def fine_tune(
     Returns:
         What was trained last, as `classifier.trainable_top` builds it, and the history of all steps.
     """
-    history = pd.DataFrame(columns=COLUMNS)
+
+    def trained(row: Row) -> None:
+        if row["epoch"] >= first:  # the one before is the frozen phase's
+            session.on_epoch(row)
+
+    own, history = replace(session, on_epoch=trained), pd.DataFrame(columns=COLUMNS)
     model = None
     for number, step in enumerate(phase.plan, start=1):
         if model is not None:
             head = classifier.head_weights(model)
         model = _compiled(network, head, step, examples, seed=session.seed, phase=phase)
-        start = first + len(history)
+        start = first + epochs.epochs_of(history, phase)
         rows = epochs.train(
             model,
             examples,
-            replace(session, kept=session.kept / f"step-{number}") if phase.steps else session,
+            replace(own, kept=session.kept / f"step-{number}") if phase.steps else own,
             phase=phase,
             epochs=range(start, start + step.epochs),
             before=history if len(history) else None,
+            evaluate_first=bool(phase.early_stopping and history.empty),
         )
         history = pd.concat([history, rows], ignore_index=True) if len(history) else rows
     return model, history
@@ -84,7 +88,7 @@ def _compiled(
         seed=seed,
         slices=slices(),
     )
-    backbone.set_weights([model.get_layer(HEAD)], head)
+    classifier.start_from(model, head)
     optimizer = optimizers.build(
         phase,
         model.trainable_variables,

@@ -1,0 +1,94 @@
+"""The baseline: what the linear probe makes of the photos, and whether fine-tuning makes more of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from transfer_learning.core import files, weights
+from transfer_learning.evaluation import metrics, predictions
+from transfer_learning.evaluation.predictions import Predictions
+from transfer_learning.network.head import probabilities
+from transfer_learning.photos.inventory import Photos
+
+WEIGHTS, EMBEDDINGS = Path("models/probe.weights.h5"), Path("data/embeddings")
+FITTED, TESTED = Path("reports/probe/metrics.json"), Path("reports/probe/test.json")
+PREDICTIONS, VALIDATION = Path("reports/probe/predictions.csv"), Path("reports/probe/validation_predictions.csv")
+SIGNIFICANCE = 0.05
+
+Both = tuple[Predictions, Predictions]
+"""What the trained model and the probe make of the same photos."""
+
+
+def write(test: Predictions, validation: Predictions, photos: Photos, *, threshold: float) -> None:
+    """Write what the probe makes of the test and validation photos, and how the trained model compares with it.
+
+    Args:
+        test: what the trained model makes of the test photos.
+        validation: the same of the validation photos.
+        photos: those that were predicted are among them.
+        threshold: as for the trained model.
+    """
+    head = weights.read(WEIGHTS)
+    both: list[Both] = []
+    for part, path, trained in (("test", PREDICTIONS, test), ("validation", VALIDATION, validation)):
+        said = probabilities(np.load(EMBEDDINGS / f"{part}.npy"), head)
+        probe = replace(trained, probabilities=said, predicted=metrics.predict(said, threshold=threshold))
+        predictions.write(path, probe, photos)
+        both.append((trained, probe))
+    files.write_json(TESTED, measure(both[0], both[1]))
+
+
+def measure(test: Both, validation: Both) -> dict[str, object]:
+    """What reports/probe/test.json holds: the probe on the test photos, and the trained model against it.
+
+    `gained` are the photos that only the trained model has right, `lost` those that only the probe has, `p_value` is
+    McNemar's, of the test photos; `val_...` the same of the validation photos.
+
+    Args:
+        test: what the trained model and the probe make of the test photos.
+        validation: the same of the validation photos.
+    """
+    found: dict[str, object] = {}
+    for beginning, (trained, probe) in (("", test), ("val_", validation)):
+        gained, lost = int((~trained.wrong & probe.wrong).sum()), int((trained.wrong & ~probe.wrong).sum())
+        found |= {f"{beginning}gained": gained, f"{beginning}lost": lost}
+        found[f"{beginning}p_value"] = metrics.mcnemar(lost, gained)
+    probe = test[1]
+    own = probe.probabilities[np.arange(len(probe.labels)), probe.labels]
+    return found | {
+        "test_photos": len(probe.labels),
+        "test_correct": int((~probe.wrong).sum()),
+        "test_accuracy": float((~probe.wrong).mean()),
+        "test_loss": float(-np.log(own.clip(np.finfo(np.float64).eps)).mean()),
+    }
+
+
+def read(text: Callable[[Path], str | None]) -> dict[str, Any]:
+    """The probe's metrics by name, of its fit and of the test; empty where the results are of before there was one.
+
+    Args:
+        text: gives the text of a file of the results; None where there is none.
+    """
+    texts = [text(path) for path in (FITTED, TESTED)]
+    return {} if None in texts else {name: value for one in texts for name, value in json.loads(str(one)).items()}
+
+
+def in_folder(folder: Path = Path()) -> dict[str, Any]:
+    """The same of a workspace, or of the exported files of a revision."""
+    return read(lambda path: (folder / path).read_text() if (folder / path).exists() else None)
+
+
+def verdict(found: dict[str, Any]) -> str:
+    """Whether the trained model beats the probe on the test photos, in a line, from what `read` gives."""
+    more, photos = found["gained"] - found["lost"], found["test_photos"]
+    said = f"{abs(more)} {'more' if more > 0 else 'fewer'}" if more else "as many"
+    said += f" right of {photos} test photos, p = {found['p_value']:.2g}"
+    if more > 0 and found["p_value"] < SIGNIFICANCE:
+        return f"fine-tuning beats the linear probe: {said}"
+    return f"fine-tuning does not beat the linear probe: {said}"
