@@ -57,7 +57,7 @@ def check_out() -> str | None:
 
     What is in the workspace and not in DVC's cache stays: DVC asks before it removes that, and nobody answers.
     """
-    code, printed, errors = revisions.dvc_tried("checkout", "--quiet")
+    code, printed, errors = revisions.dvc_tried("checkout")
     if not code:
         return None
     lines = [line.strip() for line in f"{printed}\n{errors}".splitlines() if line.strip()]
