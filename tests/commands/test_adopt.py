@@ -125,7 +125,7 @@ def test_several_files_are_written_or_none(tmp_path: Path, monkeypatch: pytest.M
         assert (old.read_text(), new.exists(), undo.BEFORE.exists()) == ("before", False, False)
 
 
-def test_times_are_of_exactly_these_results(demo_clone: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_are_of_exactly_these_results(demo_clone: Clone) -> None:
     stages = lock.by_stage(lock.read(demo_clone.folder))
     assert timing.measured(stages, workspace=demo_clone.folder).keys() == stages.keys()
     assert timing.measured(stages, timing.ran_for("other", "0" * 40), demo_clone.folder) == {}
@@ -137,6 +137,7 @@ def test_times_are_of_exactly_these_results(demo_clone: Clone, tmp_path: Path, m
 
 def test_the_table_says_what_it_is_about(swept: Clone, tmp_path: Path) -> None:
     clone = swept.copy(tmp_path / "clone", experiments=True)
+    (clone.folder / ".dvc/tmp").mkdir(exist_ok=True)
     subprocess.run(["cp", "-a", swept.folder / ".dvc/tmp/seconds", clone.folder / ".dvc/tmp"], check=True)
     summary = ("python", "src/cli.py", "summary")
     said = clone.run(*summary)
