@@ -29,6 +29,7 @@ os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
 from transfer_learning.core import files, surroundings
+from transfer_learning.experiments import lock
 from transfer_learning.figures import drawing
 from transfer_learning.ingest import downloads
 from transfer_learning.settings import params
@@ -115,8 +116,8 @@ class Bench:
             options = [word for value in changed for word in ("-S", value)]
             yield kind, self.run("dvc", "exp", "run", "--name", f"{kind}-{number}", *options, *targets)
             if targets:
-                path = next((self.clone / ".dvc/tmp").glob(f"seconds-{kind}-{number}-*.json"))
-                yield "train_frozen", {"wall": timing.read_seconds(path)["train_frozen"]}
+                stages = lock.by_stage(lock.read(self.clone))
+                yield "train_frozen", {"wall": timing.measured(stages, workspace=self.clone)["train_frozen"]}
             self.run("git", "checkout", "--quiet", "--", ".")
             self.run("dvc", "checkout", "--quiet")
 

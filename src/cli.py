@@ -24,6 +24,8 @@ COMMANDS = {
     "ui": "show every experiment in MLflow's UI on 127.0.0.1",
     "predict": "predict the classes of photos",
     "promote": "make a model the champion of MLflow's registry, if not worse",
+    "adopt": "make an experiment the default: its settings in conf/",
+    "restore": "go back to what is committed, and keep what is here",
     "record": "add to the MLflow store what DVC has and it lacks",
     "push": "push data, models and every earlier run to DVC's remote",
     "params": "write params.yaml anew from conf/",

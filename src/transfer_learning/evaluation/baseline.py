@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,23 +68,20 @@ def measure(test: Both, validation: Both) -> dict[str, object]:
     }
 
 
-def read(text: Callable[[Path], str | None]) -> dict[str, Any]:
+def in_folder(folder: Path = Path()) -> dict[str, Any]:
     """The probe's metrics by name, of its fit and of the test; empty where the results are of before there was one.
 
     Args:
-        text: gives the text of a file of the results; None where there is none.
+        folder: a workspace, or the exported files of a revision.
     """
-    texts = [text(path) for path in (FITTED, TESTED)]
-    return {} if None in texts else {name: value for one in texts for name, value in json.loads(str(one)).items()}
-
-
-def in_folder(folder: Path = Path()) -> dict[str, Any]:
-    """The same of a workspace, or of the exported files of a revision."""
-    return read(lambda path: (folder / path).read_text() if (folder / path).exists() else None)
+    paths = [folder / path for path in (FITTED, TESTED)]
+    if not all(path.exists() for path in paths):
+        return {}
+    return {name: value for path in paths for name, value in json.loads(path.read_text()).items()}
 
 
 def verdict(found: dict[str, Any]) -> str:
-    """Whether the trained model beats the probe on the test photos, in a line, from what `read` gives."""
+    """Whether the trained model beats the probe on the test photos, in a line, from what `in_folder` gives."""
     more, photos = found["gained"] - found["lost"], found["test_photos"]
     said = f"{abs(more)} {'more' if more > 0 else 'fewer'}" if more else "as many"
     said += f" right of {photos} test photos, p = {found['p_value']:.2g}"

@@ -12,11 +12,12 @@ from transfer_learning.experiments import dvc_inside
 from transfer_learning.settings import params
 
 
-def compose(target: Path, overrides: list[str], where: str = "settings") -> None:
+def compose(target: Path, overrides: list[str], where: str = "settings", conf: Path = Path("conf")) -> None:
     """Write the settings of conf/ with these overrides to `target`.
 
     Args:
         where: whose settings these are, for errors.
+        conf: the folder that is composed.
 
     Raises:
         UserError: Hydra does not take conf/ or an override, or a setting is wrong; `target` is as it was.
@@ -24,7 +25,7 @@ def compose(target: Path, overrides: list[str], where: str = "settings") -> None
     try:
         with files.written_aside(target) as aside:
             written = aside.with_suffix(".yaml")  # DVC chooses the format by the suffix
-            dvc_inside.compose(written, overrides)
+            dvc_inside.compose(written, overrides, conf)
             params.check(params.read_yaml(written), where)
             written.replace(aside)
     except HydraException as error:

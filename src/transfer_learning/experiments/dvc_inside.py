@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 COMPOSES = ContextVar("COMPOSES", default=False)  # we do, not DVC for an experiment: see hydra_plugins/checked.py
 
 
-def compose(target: Path, overrides: list[str]) -> None:
-    """Write the composition of conf/ to a .yaml file.
+def compose(target: Path, overrides: list[str], folder: Path = Path("conf")) -> None:
+    """Write the composition of conf/, or of another folder, to a .yaml file.
 
     Raises:
         hydra.errors.HydraException: Hydra does not take conf/ or an override.
     """
     from dvc.utils.hydra import compose_and_dump
 
-    conf, plugins = str(Path("conf").resolve()), str(Path("src").resolve())
+    conf, plugins = str(folder.resolve()), str(Path("src").resolve())
     token = COMPOSES.set(True)
     try:
         compose_and_dump(str(target), conf, None, "config", plugins, overrides)

@@ -65,6 +65,11 @@ def outputs(stages: Stages) -> dict[str, str]:
     return {out["path"]: out.get("md5", "") for stage in stages.values() for out in stage.get("outs", [])}
 
 
+def by_stage(stages: Stages) -> dict[str, dict[str, str]]:
+    """The same by stage."""
+    return {name: outputs({name: stage}) for name, stage in stages.items()}
+
+
 def fits(folder: Path, where: str = "the workspace") -> bool:
     """Whether the results in a folder are those of its settings, as its dvc.lock has them: evaluate ran last.
 

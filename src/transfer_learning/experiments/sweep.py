@@ -25,7 +25,6 @@ from transfer_learning.core.errors import UserError
 from transfer_learning.core.workspace import main_workspace
 from transfer_learning.experiments import compose, dvc_inside, revisions
 from transfer_learning.settings import params
-from transfer_learning.stage import timing
 
 POLL = 3.0  # seconds
 
@@ -91,7 +90,6 @@ def forget(trial: Trial) -> None:
             what = "its code or its photos may have" if may_have_changed(trial) else "its code has"
             print(f"{trial.name} is run again: {what} changed since")
             revisions.dvc("exp", "remove", one.name)
-            timing.seconds_file(one.name, one.baseline).unlink(missing_ok=True)
 
 
 def queue(trials: list[Trial]) -> None:

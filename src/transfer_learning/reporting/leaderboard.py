@@ -102,8 +102,8 @@ def _trial(name: str, baseline: str, revision: dict[str, Any]) -> Trial | None:
     files: dict[str, Any] = data.get("metrics") or {}
     metrics = {phase: files.get(f"reports/{phase}/metrics.json", {}).get("data") for phase in PHASES}
     nested = (data.get("params") or {}).get("params.yaml", {}).get("data")
-    photos = _photos(str(revision["rev"])) if nested and all(metrics.values()) else None
-    if photos is None:
+    recorded = _recorded(str(revision["rev"])) if nested and all(metrics.values()) else None
+    if recorded is None:
         return None
     flat = params.flatten(nested)
     values: dict[str, Any] = {key: str(one) if isinstance(one, list) else one for key, one in flat.items()}
@@ -113,6 +113,7 @@ def _trial(name: str, baseline: str, revision: dict[str, Any]) -> Trial | None:
         return None
     right = round(tuned["val_accuracy"] * tuned["photos"])
     interval = wilson_interval(right, tuned["photos"], confidence=values["evaluate.confidence"])
+    whose = timing.ran_for(name, "" if name == revisions.WORKSPACE else baseline)
     return Trial(
         name=name,
         commit=baseline[:7],
@@ -123,19 +124,19 @@ def _trial(name: str, baseline: str, revision: dict[str, Any]) -> Trial | None:
             "validation": Accuracy(tuned["val_accuracy"], *interval),
             "test": Accuracy(test["accuracy"], test["accuracy_low"], test["accuracy_high"]),
         },
-        seconds=sum(timing.read_seconds(timing.seconds_file(name, baseline)).values()) or None,
-        photos=photos,
+        seconds=sum(timing.measured(lock.by_stage(recorded), whose).values()) or None,
+        photos=lock.outputs(recorded).get("data/raw", ""),
     )
 
 
-def _photos(rev: str) -> str | None:
-    """md5 of the photos of a revision; None where its results are not those of its settings, as dvc.lock has them."""
+def _recorded(rev: str) -> lock.Stages | None:
+    """The dvc.lock of a revision; None where its results are not those of its settings, as dvc.lock has them."""
     with tempfile.TemporaryDirectory() as aside:
         folder = Path() if rev == revisions.WORKSPACE else Path(aside)
         if rev != revisions.WORKSPACE:
             revisions.export(rev, folder, "params.yaml", "dvc.lock", "reports")
         try:
-            return lock.outputs(lock.read(folder)).get("data/raw", "") if lock.fits(folder) else None
+            return lock.read(folder) if lock.fits(folder) else None
         except UserError:  # a broken dvc.lock of another commit, or no settings: it has no results to show
             return None
 
@@ -192,8 +193,7 @@ def markdown(
     lines.append("on the test photos. Time is that of the stages that ran for the experiment on this machine.")
     if against:
         lines += [
-            "",
-            "Against the linear probe: how many more validation photos are right than with logistic regression on the",
+            "\nAgainst the linear probe: how many more validation photos are right than with logistic regression on the",
             "pretrained network's features, and how often equal models differ so much (McNemar's test).",
         ]
     if SEED in keys:
