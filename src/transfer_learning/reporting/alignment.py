@@ -14,6 +14,7 @@ STEPS = 8  # of Gauss-Newton
 DAMPING = 1e-3  # of the diagonal of its normal equations
 LARGEST = 0.3  # that scale and shift may differ from one upon the other
 LONGEST_STEP = 0.1
+SLACK = 0.03  # of an edge, beside what a crop explains
 GREY = np.array([0.299, 0.587, 0.114], np.float32)  # as Pillow's mode L
 CELLS = 8  # a side, for colours
 WINDOW = 4  # windows are a quarter of a side wide, and a quarter of that apart
@@ -68,6 +69,12 @@ def align(fixed: np.ndarray, moving: np.ndarray, start: Placement | None = None,
             np.clip(place.shift + place.scale * step[:, [1, 3]], -LARGEST, LARGEST),
         )
     return place
+
+
+def contained(place: Placement) -> Placement:
+    """The nearest shift with which one picture contains the other, as a crop does: a shift alone is another photo."""
+    most = np.abs(1 - place.scale) + SLACK
+    return Placement(place.scale, np.clip(place.shift, -most, most))
 
 
 def warp(pictures: np.ndarray, place: Placement) -> tuple[np.ndarray, np.ndarray]:

@@ -127,10 +127,10 @@ def _similarity(first: np.ndarray, second: np.ndarray, fine: bool) -> np.ndarray
     one, other = first @ alignment.GREY, second @ alignment.GREY
     if not fine:
         place = alignment.align(alignment.smooth(one, 1), alignment.smooth(other, 1))
-        return alignment.similarity(first, second, place)
+        return alignment.similarity(first, second, alignment.contained(place))
     place = alignment.align(alignment.smooth(_halved(one), 1), alignment.smooth(_halved(other), 1))
     place = alignment.align(alignment.smooth(one, 0.7), alignment.smooth(other, 0.7), place)
-    return alignment.similarity(first, second, place)
+    return alignment.similarity(first, second, alignment.contained(place))
 
 
 def _halved(pictures: np.ndarray) -> np.ndarray:
