@@ -12,6 +12,8 @@ from PIL import Image
 from support.clone import Clone
 from support.own_folder import CLASSES, draw_folder
 
+from transfer_learning.core.errors import UserError
+from transfer_learning.reporting import pages
 from transfer_learning.settings import params
 
 
@@ -99,7 +101,7 @@ def test_a_photo_in_training_and_its_smaller_copy_in_the_test_are_found(clone: C
         image.crop((0, 3, 86, 90)).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "train/a/[b]&'é.jpg")
     page = tmp_path / "pairs.html"
     said = look(clone, folder, "--pairs", str(page))
-    assert "2 pairs in different parts may look the same (--pairs FILE.html shows them side by side):" in said
+    assert "2 pair(s) in different parts may look the same (--pairs FILE.html shows them side by side):" in said
     assert "%  test/a/copy.jpg  train/a/1.png" in said
     assert "flatter" not in said
     assert "the split would be: train: 4 a, 3 b; validation: 3 a, 3 b; test: 4 a, 3 b" in said
@@ -116,8 +118,8 @@ def test_a_photo_in_training_and_its_smaller_copy_in_the_test_are_found(clone: C
 def test_a_page_that_cannot_be_written_is_said_before_the_photos_are_read(clone: Clone, tmp_path: Path) -> None:
     output = clone.run("python", "src/cli.py", "new-data", str(tmp_path), "--pairs", str(tmp_path), code=2)
     assert output.strip().splitlines()[-1].endswith(f"--pairs {tmp_path} is a folder: name a file")
-    output = clone.run("python", "src/cli.py", "new-data", str(tmp_path), "--pairs", "no/such/page.html", code=2)
-    assert "--pairs no/such/page.html cannot be written: there is no folder no/such" in output
+    with pytest.raises(UserError, match="there is no folder"):
+        pages.refuse(tmp_path / "no/such.html", "--pairs")
 
 
 def test_what_no_setting_helps_is_said_before_anything_is_trained(clone: Clone, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
             pages.write(pairs_page.render(found, listing.folder, named), out, "--pairs")
     show(console, found, named, changed)
     if out:
-        console.print(escape(printable(f"\n{out}: the photos that may look the same, side by side")))
+        console.print(escape(printable(f"{out}: the photos that may look the same, side by side")))
 
 
 def composed(path: str, changed: list[str]) -> Any:
@@ -90,7 +90,7 @@ def show(console: Console, found: new_photos.Findings, path: str, changed: list[
     _list(console, "cannot be read", [f"{name} {why}" for name, why in found.broken.items()])
     console.print(f"exact duplicates within a class: {found.repeated} (the split leaves them out)")
     _list(console, "the same photo in two classes: remove one of each pair", _pairs(found.contradictions))
-    title = "pairs in different parts may look the same (--pairs FILE.html shows them side by side)"
+    title = "pair(s) in different parts may look the same (--pairs FILE.html shows them side by side)"
     alike = [f"{100 * pair.similarity:.0f} %  {pair.one}  {pair.other}" for pair in found.similar]
     _list(console, title, alike)
     if found.split is not None:
