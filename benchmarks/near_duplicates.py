@@ -1,6 +1,6 @@
 """What `./tl new-data` finds of made copies, and what it takes for copies that are none.
 
-    python benchmarks/near_duplicates.py          5 minutes of CPU time; needs the photos of `dvc repro fetch`
+    python benchmarks/near_duplicates.py          a minute of CPU time; needs the photos of `dvc repro fetch`
 
 Real photos are those of data/raw (cats and dogs). Scenes are drawn: sky, horizon and ground of few colours and heights,
 with clouds, textures and things in front that differ, which is where a hash of 64 bits fails on real photos. Copies of
