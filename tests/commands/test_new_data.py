@@ -12,7 +12,8 @@ from PIL import Image
 from support.clone import Clone
 from support.own_folder import CLASSES, draw_folder
 
-from transfer_learning.reporting import near_duplicates, new_photos
+from transfer_learning.core.errors import UserError
+from transfer_learning.reporting import pages
 from transfer_learning.settings import params
 
 
@@ -96,17 +97,35 @@ def test_a_photo_in_training_and_its_smaller_copy_in_the_test_are_found(clone: C
                 )
     with Image.open(folder / "train/a/1.png") as image:
         image.resize((70, 70)).save(folder / "test/a/copy.jpg", quality=70)
-    said = look(clone, folder)
-    assert "1 in different parts but look the same: the test would flatter:" in said
-    assert "test/a/copy.jpg  train/a/1.png" in said
-    assert "the split would be: train: 3 a, 3 b; validation: 3 a, 3 b; test: 4 a, 3 b" in said
+    with Image.open(folder / "val/b/2.png") as image:
+        image.crop((0, 3, 86, 90)).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "train/a/[b]&'é.jpg")
+    page = tmp_path / "pairs.html"
+    said = look(clone, folder, "--pairs", str(page))
+    assert "2 pair(s) in different parts may look the same (--pairs FILE.html shows them side by side):" in said
+    assert "%  test/a/copy.jpg  train/a/1.png" in said
+    assert "flatter" not in said
+    assert "the split would be: train: 4 a, 3 b; validation: 3 a, 3 b; test: 4 a, 3 b" in said
+    assert "2 of 2 classes have fewer than" not in said
+    html = page.read_text(encoding="utf-8")
+    assert html.count('<img src="data:image/jpeg;base64,') == 4
+    assert html.count("alike, mirrored, <strong>in two classes</strong>") == 1
+    assert "<code>train/a/[b]&amp;&#39;é.jpg</code>" in html
+    assert "<b>a</b>, train<br>" in html
+    assert "<b>b</b>, validation<br>" in html
+    assert "http" not in html.replace("http-equiv", "")
 
 
-def test_near_duplicates_of_twenty_thousand_photos_are_looked_for_in_seconds() -> None:
-    hashes = np.random.default_rng(0).integers(0, 2**63, 20_000, dtype=np.uint64)
-    hashes[19_000] = hashes[5] ^ np.uint64(0b101)
-    groups = np.arange(20_000) % 3
-    assert near_duplicates.near_duplicates(hashes, groups, new_photos.ALIKE) == [(5, 19_000)]
+def test_a_page_that_cannot_be_written_is_said_before_the_photos_are_read(clone: Clone, tmp_path: Path) -> None:
+    output = clone.run("python", "src/cli.py", "new-data", str(tmp_path), "--pairs", str(tmp_path), code=2)
+    assert output.strip().splitlines()[-1].endswith(f"--pairs {tmp_path} is a folder: name a file")
+    with pytest.raises(UserError, match="there is no folder"):
+        pages.refuse(tmp_path / "no/such.html", "--pairs")
+
+
+def test_what_no_setting_helps_is_said_before_anything_is_trained(clone: Clone, tmp_path: Path) -> None:
+    said = look(clone, draw_folder(tmp_path / "photos", 5, CLASSES[:2]))
+    assert "2 of 2 classes have fewer than 10 photos (Disc 5, Kreuz groß 5): no setting helps" in said
+    assert "the split would be: train: " in said
 
 
 @pytest.mark.parametrize(("path", "said"), [("nowhere", "there is no such folder or file"), ("", "holds no photos")])

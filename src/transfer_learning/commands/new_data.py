@@ -2,6 +2,7 @@
 
     ./tl new-data ~/Pictures/flowers
     ./tl new-data photos.zip data.encoding=gbk 'data.leave_out=[unsorted]'
+    ./tl new-data ~/Pictures/flowers --pairs pairs.html
 
 It ends with the command that runs the experiment on them.
 """
@@ -29,6 +30,8 @@ ENDS = 6  # largest and smallest classes, where there are many
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="FOLDER", help="a folder of photos, a zip or tar file of one, or its URL")
+    pairs = "write a page that shows photos that may look the same side by side"
+    parser.add_argument("--pairs", type=Path, metavar="FILE.html", help=pairs)
     parser.add_argument("setting", nargs="*", help="settings to look with, such as data.skip_broken=true")
 
 
@@ -37,9 +40,12 @@ def run(arguments: argparse.Namespace) -> None:
     from rich.markup import escape
 
     from transfer_learning.ingest import own_folder
-    from transfer_learning.reporting import new_photos
+    from transfer_learning.reporting import new_photos, pages, pairs_page
 
     given: str = arguments.path
+    out: Path | None = arguments.pairs
+    if out:
+        pages.refuse(out, "--pairs")
     changed: list[str] = arguments.setting
     values = composed(given, changed)
     console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 100)
@@ -49,7 +55,12 @@ def run(arguments: argparse.Namespace) -> None:
         for note in listing.notes():
             console.print(escape(note))
         found = new_photos.look(listing.folder, listing.paths, values)
-    show(console, found, given if own_folder.is_url(given) else str(source), changed)
+        named = given if own_folder.is_url(given) else str(source)
+        if out:
+            pages.write(pairs_page.render(found, listing.folder, named), out, "--pairs")
+    show(console, found, named, changed)
+    if out:
+        console.print(escape(printable(f"{out}: the photos that may look the same, side by side")))
 
 
 def composed(path: str, changed: list[str]) -> Any:
@@ -69,7 +80,7 @@ def show(console: Console, found: new_photos.Findings, path: str, changed: list[
     from rich.markup import escape
 
     from transfer_learning.ingest.splitting import describe
-    from transfer_learning.reporting import new_photos
+    from transfer_learning.reporting import new_photos, too_little
 
     console.print(_classes(found))
     low, middle, high = (tuple(edge) for edge in _quantiles(found))
@@ -79,7 +90,9 @@ def show(console: Console, found: new_photos.Findings, path: str, changed: list[
     _list(console, "cannot be read", [f"{name} {why}" for name, why in found.broken.items()])
     console.print(f"exact duplicates within a class: {found.repeated} (the split leaves them out)")
     _list(console, "the same photo in two classes: remove one of each pair", _pairs(found.contradictions))
-    _list(console, "in different parts but look the same: the test would flatter", _pairs(found.similar))
+    title = "pair(s) in different parts may look the same (--pairs FILE.html shows them side by side)"
+    alike = [f"{100 * pair.similarity:.0f} %  {pair.one}  {pair.other}" for pair in found.similar]
+    _list(console, title, alike)
     if found.split is not None:
         console.print(escape(f"the split would be: {describe(found.split)}"))
         test = int((found.split["part"] == "test").sum())
@@ -87,6 +100,8 @@ def show(console: Console, found: new_photos.Findings, path: str, changed: list[
             console.print(f"{test} test photos are few: a result on them says little", style="bold yellow")
     else:
         console.print(f"the split would be refused: {escape(found.refused)}", style="bold red")
+    for line in too_little.warnings(found.table.drop_duplicates("sha256")):
+        console.print(escape(printable(line)), style="bold yellow")
     chosen = new_photos.proposals(found, path, changed)
     console.print("\nTo run the experiment on them:\n", style="bold")
     console.print(f"  {escape(new_photos.command(chosen))}\n")

@@ -30,14 +30,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from transfer_learning.experiments import results
     from transfer_learning.reporting import html as report
-    from transfer_learning.reporting import provenance
+    from transfer_learning.reporting import pages, provenance
 
     out: Path = arguments.out
     with tempfile.TemporaryDirectory() as aside:
         found, experiment = results.read(arguments.name, Path(aside))
         split = split_of(found, experiment, Path(aside))
         html = report.render(found, provenance.commit(experiment), split)
-        write(html, out)
+        pages.write(html, out, "--out")
         print(f"{out}: the results of {experiment.name if experiment else 'the workspace'}, {len(html) / 1e6:.1f} MB")
         log(found, html)
 
@@ -56,22 +56,6 @@ def split_of(found: results.Results, experiment: revisions.Experiment | None, as
         print(f"warning: without the numbers of photos: {error}", file=sys.stderr)
         return None
     return aside / SPLIT if there else None
-
-
-def write(html: str, out: Path) -> None:
-    """Write the file.
-
-    Raises:
-        UserError: it cannot be written there.
-    """
-
-    try:
-        if out.is_dir():
-            raise UserError(f"--out {out} is a folder: name a file")
-        with files.written_aside(out) as aside:
-            aside.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--out {out} cannot be written: {error.strerror}") from None
 
 
 def log(found: results.Results, html: str) -> None:

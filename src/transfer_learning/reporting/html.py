@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -10,7 +9,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from transfer_learning.core.history import HISTORIES
@@ -18,9 +16,8 @@ from transfer_learning.evaluation import baseline, caveats, predictions
 from transfer_learning.evaluation import metrics as evaluation
 from transfer_learning.experiments.results import Results
 from transfer_learning.photos.parts import PARTS, split_rows
-from transfer_learning.reporting import provenance
+from transfer_learning.reporting import pages, provenance
 
-TEMPLATES = Path(__file__).parent / "templates"
 LARGE = 200_000  # bytes: a PNG above this shows photos, and takes a fifth as JPEG
 QUALITY = 88  # of that JPEG, 1 to 95
 MISTAKES = 20  # rows of the table
@@ -79,16 +76,12 @@ def render(found: Results, source: provenance.Commit, split: Path | None) -> str
     Returns:
         HTML5, a few MB at most: pictures are inside, and what people have named is escaped.
     """
-    templates = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
     folder = found.folder
     text = (folder / predictions.PATH).read_text(encoding="utf-8")
     rows = predictions.rows(text)
     classes = sorted({row["label"] for row in rows})  # every class has test photos
     facts, versions = provenance.machine(folder)
-    return templates.get_template("report.html.j2").render(
+    return pages.template("report.html.j2").render(
         data=found.data,
         model=found.settings["model.name"],
         classes=classes,
@@ -176,7 +169,7 @@ def picture(path: Path) -> dict[str, Any]:
             packed = io.BytesIO()
             image.convert("RGB").save(packed, "JPEG", quality=QUALITY, subsampling=0, optimize=True)
             content, kind = packed.getvalue(), "jpeg"
-    return {**size, "src": f"data:image/{kind};base64,{base64.b64encode(content).decode()}"}
+    return {**size, "src": pages.data_uri(content, kind)}
 
 
 def _table(path: Path) -> list[dict[str, str]]:

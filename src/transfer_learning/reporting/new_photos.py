@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 from tqdm import tqdm
 
 from transfer_learning.core.errors import UserError
@@ -20,12 +19,19 @@ from transfer_learning.ingest import layout, splitting
 from transfer_learning.photos import decode, inventory
 from transfer_learning.reporting import near_duplicates
 
-THUMBNAIL = 32  # pixels
 SIZES = (96, 128, 160)  # that a network trained at 224 still works well at
-ALIKE = 3  # bits of 64 that may differ between photos that look the same
 UNEQUAL = 3  # times as many photos in the largest class as in the smallest
 MOST_VIEWS_BYTES = 5e9
 BYTES_A_VIEW = 2 * 10 * 10 * 64 + 4 * 1280  # of mobilenet_v2 at 160 x 160 and block_6_project_BN
+
+
+class Similar(NamedTuple):
+    """Paths of two photos in different parts that may look the same; how alike, up to 1; whether they are mirrored."""
+
+    one: str
+    other: str
+    similarity: float
+    mirrored: bool
 
 
 @dataclass
@@ -39,7 +45,7 @@ class Findings:
         broken: what is wrong, by path.
         repeated: number of photos that repeat another of the same class byte for byte.
         contradictions: pairs of paths with the same bytes in two classes.
-        similar: pairs of paths in different parts of the split that look the same.
+        similar: pairs of photos in different parts of the split that may look the same, the most alike first.
         split: rows (path, label, part) as the split stage would draw them; None where it would refuse.
         refused: why.
         lost: classes of which every photo is broken.
@@ -51,7 +57,7 @@ class Findings:
     broken: dict[str, str]
     repeated: int = 0
     contradictions: list[tuple[str, str]] = field(default_factory=list)
-    similar: list[tuple[str, str]] = field(default_factory=list)
+    similar: list[Similar] = field(default_factory=list)
     split: pd.DataFrame | None = None
     refused: str = ""
     lost: list[str] = field(default_factory=list)
@@ -85,26 +91,25 @@ def look(folder: Path, paths: list[str], settings: Any) -> Findings:
     )
     _repeats(found)
     rows = list(labelled[["path", "label", "part"]].itertuples(index=False, name=None))
-    shrunk = dict(zip(good, (small for small, _, _ in seen), strict=True))
     found.lost = layout.lost_classes(rows, broken)
     try:
         layout.refuse_lost_classes(rows, broken, folder)
-        _split(found, settings, shrunk)
+        found.split = _split(found.table, settings)
     except UserError as error:
         found.refused = str(error)
+    if found.split is not None:
+        found.similar = _similar(found.split, folder, dict(zip(good, (small for small, _, _ in seen), strict=True)))
     return found
 
 
 def _read(folder: Path, paths: list[str], max_megapixels: int) -> dict[str, Any]:
-    """What `similar` hashes, (width, height) and format of each photo by path; a text where it cannot be read."""
+    """Thumbnail, (width, height) and format of each photo by path; a text where it cannot be read."""
 
     def read(path: str) -> Any:
         try:
-            thumbnail = decode.load(folder / path, size=THUMBNAIL, bound=decode.Bound(max_megapixels))
-            grey = Image.fromarray(thumbnail).convert("L")
-            shrunk = np.asarray(grey.resize((near_duplicates.WIDTH, near_duplicates.HEIGHT), Image.Resampling.BOX))
+            thumbnail = decode.load(folder / path, size=near_duplicates.THUMBNAIL, bound=decode.Bound(max_megapixels))
             with decode.opened(folder / path) as image:
-                return shrunk, image.size, image.format
+                return thumbnail, image.size, image.format
         except UserError as error:
             return str(error)
         except OSError as error:
@@ -124,20 +129,29 @@ def _repeats(found: Findings) -> None:
             found.repeated += len(rows) - 1
 
 
-def _split(found: Findings, settings: Any, shrunk: dict[str, np.ndarray]) -> None:
-    """Split as the split stage would, and look for photos in different parts that look the same."""
+def _split(table: pd.DataFrame, settings: Any) -> pd.DataFrame:
+    """Split as the split stage would."""
     chosen = settings.split
-    found.split = splitting.split(
-        splitting.drop_duplicates(found.table),
+    return splitting.split(
+        splitting.drop_duplicates(table),
         test_fraction=chosen.test_fraction,
         validation_fraction=chosen.validation_fraction,
         fraction=1.0,
         seed=settings.seed,
     )
-    paths = found.split["path"].tolist()
-    hashes = near_duplicates.difference_hashes(np.stack([shrunk[path] for path in paths]))
-    parts = found.split["part"].to_numpy()
-    found.similar = [(paths[a], paths[b]) for a, b in near_duplicates.near_duplicates(hashes, parts, ALIKE)]
+
+
+def _similar(split: pd.DataFrame, folder: Path, thumbnails: dict[str, np.ndarray]) -> list[Similar]:
+    """Photos in different parts that may look the same."""
+    paths = split["path"].tolist()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+
+        def larger(wanted: list[int]) -> np.ndarray:
+            photos = [decode.Photo(folder / paths[index]) for index in wanted]
+            return decode.load_batch(photos, size=near_duplicates.LARGER, pool=pool)
+
+        found = near_duplicates.find(np.stack([thumbnails[path] for path in paths]), split["part"].to_numpy(), larger)
+    return [Similar(paths[pair.one], paths[pair.other], pair.similarity, pair.mirrored) for pair in found]
 
 
 def quoted(path: str) -> str:
