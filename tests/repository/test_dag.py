@@ -38,7 +38,7 @@ def test_params_yaml_is_the_composition_of_conf(tmp_path: Path) -> None:
 
 
 OPTIONS = [
-    f"{'+' if group.name == 'experiment' else ''}{group.name}={option.stem}"
+    f"{'+' * (group.name in ('experiment', 'recipe'))}{group.name}={option.stem}"
     for group in sorted((ROOT / "conf").iterdir())
     if group.is_dir() and group.name != "sweep"
     for option in sorted(group.glob("*.yaml"))

@@ -19,10 +19,12 @@ from transfer_learning.ingest import layout, splitting
 from transfer_learning.photos import decode, inventory
 from transfer_learning.reporting import near_duplicates
 
-SIZES = (96, 128, 160)  # that a network trained at 224 still works well at
-UNEQUAL = 3  # times as many photos in the largest class as in the smallest
+RECIPES = {"small": 500, "medium": 3000, "large": None}  # of conf/recipe: fewer training photos than this
+SIDE = 224  # pixels, of the recipes
+STEP = 32  # photos
+UNEQUAL = 10  # times as many photos in the largest class as in the smallest
 MOST_VIEWS_BYTES = 5e9
-BYTES_A_VIEW = 2 * 10 * 10 * 64 + 4 * 1280  # of mobilenet_v2 at 160 x 160 and block_6_project_BN
+BYTES_A_VIEW = 2 * 14 * 14 * 64 + 4 * 1280  # of mobilenet_v2 at 224 x 224 and block_6_project_BN
 
 
 class Similar(NamedTuple):
@@ -176,17 +178,25 @@ def proposals(found: Findings, path: str, given: Sequence[str] = ()) -> list[tup
         for phase in ("train_frozen", "finetune"):
             reason = f"the largest class has {counts.max() / counts.min():.0f} times the photos of the smallest"
             chosen.append((f"{phase}.balance=class_weights", reason))
-    side = int(np.median(found.sizes.min(axis=1)))
-    if side < SIZES[-1]:
-        size = next(size for size in SIZES if side <= size)
-        if size < SIZES[-1]:
-            chosen.append((f"images.size={size}", f"the shorter side of the photos has {side} pixels in the median"))
     train = len(found.table) if found.split is None else int((found.split["part"] == "train").sum())
+    chosen.insert(1, _recipe(found, train))
     if train * 10 * BYTES_A_VIEW > MOST_VIEWS_BYTES:
         views = max(int(MOST_VIEWS_BYTES / train / BYTES_A_VIEW), 1)
         needed = 10 * train * BYTES_A_VIEW / 1e9
         chosen.append((f"features.views={views}", f"ten views of each photo would take {needed:,.0f} GB"))
     return chosen
+
+
+def _recipe(found: Findings, train: int) -> tuple[str, str]:
+    """The recipe for so many training photos."""
+    name = next(name for name, bound in RECIPES.items() if bound is None or train < bound)
+    side = int(np.median(found.sizes.min(axis=1)))
+    why = (
+        f"for {train:,} training photos, {-(-train // STEP):,} steps an epoch; starts from the linear probe, keeps the"
+    )
+    why += f" best epoch; {SIDE} pixels, as the network was trained at"
+    why += f", though the photos have {side}: enlarged they are told apart better" if side < SIDE else ""
+    return f"+recipe={name}", f"{why}; it mirrors photos: -S augment.flip=false where left and right or text matter"
 
 
 def command(chosen: list[tuple[str, str]]) -> str:

@@ -1,0 +1,141 @@
+"""Whether what `./tl new-data` proposes beats the linear probe, on sets cut from the real photos, by the real commands.
+
+    python benchmarks/recipes.py            about half an hour on two cores; the photos must be there, `make repro`
+
+Cats and dogs with 25 to 250 training photos a class, the same shrunk to 64 pixels, and six classes that ImageNet does
+not tell apart, cats and dogs by how far they are turned. Validation is two fifths of the training photos, the test all
+photos that are left, so that its numbers are sharper than those of anybody's own. Each set runs with the command that
+new-data ends with, and with the tutorial's settings. Writes benchmarks/recipes.json and recipes.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "DVC_NO_ANALYTICS": "1",
+}
+Change = Callable[[Image.Image], Image.Image] | None
+MOST_TEST = 500  # photos of a class
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as aside:
+        clone = Path(aside) / "clone"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        for name, value in (("name", "benchmark"), ("email", "benchmark@example.com")):
+            run(clone, "git", "config", f"user.{name}", value)
+        rows = []
+        for name, classes in sets(sorted((ROOT / "data/raw").rglob("*.jpg"))).items():
+            folder = write(Path(aside) / name, classes)
+            said = run(clone, "python", "src/cli.py", "new-data", str(folder))
+            (proposed,) = [line.strip() for line in said.splitlines() if line.strip().startswith("dvc exp run ")]
+            plain = f"dvc exp run -S data=folder -S data.path={folder}"
+            for kind, command in (("tutorial", plain), ("proposed", proposed)):
+                rows.append({"set": name, "kind": kind} | measured(clone, command, f"{name}-{kind}".replace(" ", "-")))
+                print(rows[-1], flush=True)
+    (ROOT / "benchmarks/recipes.json").write_text(json.dumps(rows, indent=1) + "\n")
+    (ROOT / "benchmarks/recipes.md").write_text(table(rows))
+
+
+def sets(photos: list[Path]) -> dict[str, dict[str, tuple[list[Path], int, Change]]]:
+    """By set and class: its photos in random order, how many of them are for training, and what is done to each."""
+    generator = np.random.default_rng(0)
+    kinds = {name: [path for path in photos if path.name.startswith(name)] for name in ("cat", "dog")}
+    kinds = {name: [paths[index] for index in generator.permutation(len(paths))] for name, paths in kinds.items()}
+    found: dict[str, dict[str, tuple[list[Path], int, Change]]] = {}
+    for number in (25, 50, 100, 250):
+        found[f"{number} a class"] = {name: (paths, number, None) for name, paths in kinds.items()}
+    found["100 a class, 64 pixels"] = {name: (paths, 100, fit(64, 0)) for name, paths in kinds.items()}
+    found["six classes, turned"] = {
+        f"{name} {90 * turn}": (paths[turn::3], 250, fit(150, turn))
+        for name, paths in kinds.items()
+        for turn in range(3)
+    }
+    return found
+
+
+def fit(side: int, turns: int) -> Change:
+    """Cut to a square of so many pixels and turn by quarters."""
+    return lambda image: ImageOps.fit(image, (side, side)).rotate(90 * turns)
+
+
+def write(folder: Path, classes: dict[str, tuple[list[Path], int, Change]]) -> Path:
+    """A folder with parts, as people have them."""
+    for label, (paths, number, change) in classes.items():
+        held_out = number + number * 2 // 5
+        parts = {"train": paths[:number], "validation": paths[number:held_out], "test": paths[held_out:][:MOST_TEST]}
+        for part, chosen in parts.items():
+            (folder / part / label).mkdir(parents=True)
+            for path in chosen:
+                target = folder / part / label / path.name
+                if change:
+                    with Image.open(path) as image:
+                        change(image.convert("RGB")).save(target, quality=92)
+                else:
+                    shutil.copyfile(path, target)
+    return folder
+
+
+def measured(clone: Path, command: str, name: str) -> dict[str, object]:
+    """Run an experiment aside; what it and the probe make of the photos."""
+    started = time.monotonic()
+    run(clone, *shlex.split(command), "--temp", "--name", name)
+    seconds = time.monotonic() - started
+    (ref,) = run(clone, "git", "for-each-ref", "--format=%(objectname)", f"refs/exps/**/{name}").split()
+    paths = ("finetune/metrics.json", "test/metrics.json", "probe/metrics.json", "probe/test.json")
+    tuned, test, probe, against = (json.loads(run(clone, "git", "show", f"{ref}:reports/{path}")) for path in paths)
+    return {
+        "validation": tuned["photos"], "test": test["photos"], "probe_validation": probe["val_accuracy"],
+        "probe_test": against["test_accuracy"], "tuned_validation": tuned["val_accuracy"],
+        "tuned_test": test["accuracy"], "gained": against["gained"], "lost": against["lost"],
+        "p_value": against["p_value"], "best_epoch": tuned.get("best_epoch"), "seconds": round(seconds),
+        "command": command,
+    }  # fmt: skip
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    """The page."""
+    lines = [
+        "# Recipes",
+        "",
+        "Accuracy on validation, then on the test photos, of the linear probe at the same image size and of the",
+        "trained model, and McNemar's p of the two on the test photos. `proposed` is the command that",
+        "`./tl new-data` ends with, `tutorial` is `-S data=folder` alone.",
+        "",
+        "| set | settings | validation photos | test photos | probe | trained | p | time |",
+        "|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        probe, tuned = (f"{row[f'{kind}_validation']:.1%}, {row[f'{kind}_test']:.1%}" for kind in ("probe", "tuned"))
+        lines.append(
+            f"| {row['set']} | {row['kind']} | {row['validation']} | {row['test']} | {probe} | {tuned} "
+            f"| {row['p_value']:.2g} | {row['seconds']} s |"
+        )
+    return "\n".join([*lines, "", "Made by `python benchmarks/recipes.py`."]) + "\n"
+
+
+def run(folder: Path, *command: str) -> str:
+    """What a command prints; one that fails ends the benchmark."""
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()
