@@ -193,8 +193,8 @@ def markdown(
     lines.append("on the test photos. Time is that of the stages that ran for the experiment on this machine.")
     if against:
         lines += [
-            "\nAgainst the linear probe: how many more validation photos are right than with logistic regression on the",
-            "pretrained network's features, and how often equal models differ so much (McNemar's test).",
+            "\nAgainst the linear probe: how many more validation photos are right than with logistic regression",
+            "on the pretrained network's features, and how often equal models differ so much (McNemar's test).",
         ]
     if SEED in keys:
         lines += [
