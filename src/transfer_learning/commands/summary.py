@@ -32,7 +32,8 @@ def run(arguments: argparse.Namespace) -> None:
     from rich.table import Table
 
     from transfer_learning.core import workspace
-    from transfer_learning.evaluation import caveats, predictions
+    from transfer_learning.evaluation import caveats
+    from transfer_learning.evaluation import metrics as evaluation
     from transfer_learning.stage import timing
 
     experiment: str | None = arguments.name
@@ -50,7 +51,9 @@ def run(arguments: argparse.Namespace) -> None:
     table.add_row("test, fine-tuned", f"{test['photos']:.0f}", f"{test['loss']:.3f}", interval, style="bold")
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 100)
     console.print(table)
-    for caveat in caveats.caveats(read(experiment, predictions.PATH.as_posix())):
+    if sure := evaluation.sure_in_words(test):
+        console.print(sure)
+    for caveat in caveats.of_run(lambda path: read(experiment, path)):
         console.print(f"warning: {caveat}", style="bold yellow")
     if seconds:
         times = "  ".join(f"{name} {seconds[name]:.0f} s" for name in workspace.STAGES if name in seconds)

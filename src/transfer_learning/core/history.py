@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,5 +32,14 @@ def read(stage: str, folder: Path = Path()) -> list[Row]:
         folder: a workspace, or the exported files of a revision.
     """
     with open(folder / HISTORIES[stage], newline="", encoding="utf-8") as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return _parsed(file)
+
+
+def parse(text: str) -> list[Row]:
+    """Read the text of a history.csv."""
+    return _parsed(text.splitlines())
+
+
+def _parsed(lines: Iterable[str]) -> list[Row]:
+    rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
     return [row | {"epoch": int(row["epoch"])} for row in rows]

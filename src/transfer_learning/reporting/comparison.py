@@ -15,8 +15,9 @@ FINE, REGRESSION = "fine", "regression"
 # verdicts of what cannot be compared
 MISSING_METRIC, OTHER_RESULTS = "missing metric", "other results"
 TEST_SET_CHANGED, OTHER_PHOTOS = "test set changed", "other photos"
-SMALLER_IS_BETTER = ("loss", "calibration_error")
-NEUTRAL = ("photos", "correct", "trainable_parameters", "best_epoch")  # counts: more is neither better nor worse
+SMALLER_IS_BETTER = ("loss", "calibration_error", "loss_uncalibrated", "calibration_error_uncalibrated")
+# more is neither better nor worse
+NEUTRAL = ("photos", "correct", "trainable_parameters", "best_epoch", "temperature", "rejected")
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ def render(found: Results, source: provenance.Commit, split: Path | None) -> str
     text = (folder / predictions.PATH).read_text(encoding="utf-8")
     rows = predictions.rows(text)
     classes = sorted({row["label"] for row in rows})  # every class has test photos
+    measured = json.loads((folder / METRICS).read_text())
     facts, versions = provenance.machine(folder)
     return templates.get_template("report.html.j2").render(
         data=found.data,
@@ -96,8 +97,10 @@ def render(found: Results, source: provenance.Commit, split: Path | None) -> str
         experiment=found.name,
         results=results(folder, float(found.settings["evaluate.confidence"])),
         confidence=float(found.settings["evaluate.confidence"]),
-        metrics=json.loads((folder / METRICS).read_text()),
-        caveats=caveats.caveats(text),
+        metrics=measured,
+        caveats=caveats.of_run(lambda path: (folder / path).read_text(encoding="utf-8")),
+        reject_below=float(found.settings.get("evaluate.reject_below", 0)),
+        sure=evaluation.sure_in_words(measured),
         photos=count_photos(split) if split else {},
         parts=PARTS,
         figures=figures(folder),
