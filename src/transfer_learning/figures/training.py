@@ -35,7 +35,7 @@ def learning_curves(
             axis.plot(
                 trained["epoch"], trained[f"val_{name}"], color=VALIDATION, marker="o", ms=3.5, label="validation"
             )
-            axis.plot(marked["epoch"], marked[f"val_{name}"], ls="", label="kept", **KEPT)
+            axis.plot(marked["epoch"], marked[f"val_{name}"], ls="", label="kept epoch", **KEPT)
             axis.set_title(title)
             axis.margins(x=0.02)
             if tuned is not None:
@@ -47,7 +47,7 @@ def learning_curves(
         axes[0].legend(loc="lower right", frameon=False)
         last = marked.iloc[-1]
         figure.suptitle(
-            f"Validation accuracy {last['val_accuracy']:.1%} after epoch {int(last['epoch'])}, which is kept "
+            f"Validation accuracy {last['val_accuracy']:.1%} after epoch {int(last['epoch'])} "
             "(training: dropout and augmentation on)",
             x=0.02,
             ha="left",
