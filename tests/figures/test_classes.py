@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.phases import phase
 
-from transfer_learning.evaluation import whole_model
+from transfer_learning.evaluation import calibration, whole_model
 from transfer_learning.network import backbone
 from transfer_learning.network.head import HEAD
 from transfer_learning.photos.parts import read_split
@@ -84,9 +84,8 @@ def test_accuracy_of_one_logit_is_that_of_its_sign() -> None:
 def test_whole_model_gives_the_softmax_of_its_parts() -> None:
     model, photos, logits = whole(outputs=3)
     assert model.output_shape == (None, 3)
-    found = whole_model.predict(model, [photos], threads=2)
+    found = calibration.probabilities(whole_model.logits(model, [photos], threads=2))
     assert found.shape == (11, 3)
-    assert found.dtype == np.float32
     np.testing.assert_allclose(found, softmax(logits), rtol=1e-4, atol=1e-5)
 
 
@@ -94,9 +93,8 @@ def test_whole_model_of_two_classes_has_one_sigmoid_and_predicts_two_columns() -
     model, photos, logits = whole(outputs=1)
     assert model.output_shape == (None, 1)
     expected = 1 / (1 + np.exp(-logits[:, 0]))
-    np.testing.assert_allclose(
-        whole_model.predict(model, [photos]), np.stack([1 - expected, expected], axis=1), rtol=1e-4, atol=1e-5
-    )
+    found = calibration.probabilities(whole_model.logits(model, [photos]))
+    np.testing.assert_allclose(found, np.stack([1 - expected, expected], axis=1), rtol=1e-4, atol=1e-5)
 
 
 def test_parts_that_were_trained_agree_with_the_whole_model_of_many_classes() -> None:

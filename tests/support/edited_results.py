@@ -22,6 +22,7 @@ VALIDATION, HISTORY, PER_CLASS = (
 )
 TESTED, TUNED = "reports/test/metrics.json", "reports/finetune/metrics.json"
 Row = dict[str, str]
+UNCALIBRATED = dict.fromkeys(("temperature", "loss_uncalibrated", "calibration_error_uncalibrated"))  # as before it was
 
 
 def on_a_branch(shared: Clone, commit: str) -> Clone:
@@ -48,7 +49,7 @@ def predictions(clone: Clone, change: Callable[[int, Row], None]) -> None:
     probabilities = np.stack([1 - table.said, table.said], axis=1)
     options = {"threshold": 0.5, "confidence": 0.95, "bins": 10}
     measured: dict[str, Any] = evaluation.measure(table.labels, probabilities, **options)
-    metrics(clone, TESTED, **{name: round(value, 6) for name, value in measured.items()})
+    metrics(clone, TESTED, **UNCALIBRATED, **{name: round(value, 6) for name, value in measured.items()})
     by_class = evaluation.per_class(table.labels, table.predicted, table.classes)
     rewrite(clone, PER_CLASS, by_class.to_csv(index=False, lineterminator="\n"))
 
@@ -58,6 +59,7 @@ def validated(clone: Clone, change: Callable[[int, Row], None]) -> None:
     edit(clone, VALIDATION, change)
     table = numbers((clone.folder / VALIDATION).read_text())
     values = [float(np.mean(table.labels == table.predicted)), float(table.losses.mean())]
+    metrics(clone, TESTED, **UNCALIBRATED)
     ended(clone, val_accuracy=round(values[0], 6), val_loss=round(values[1], 6))
 
 

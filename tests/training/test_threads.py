@@ -37,7 +37,7 @@ session = epochs.Session(1, lambda row: None, Path(sys.argv[2]))
 model, history = unfreezing.fine_tune(network, {HEAD: head}, examples, session, phase=phase, first=1)
 weights = backbone.get_weights([*base.layers, model.get_layer(HEAD)])
 photos = drawn.integers(0, 256, (20, 96, 96, 3)).astype(np.uint8)
-found = whole_model.predict(whole_model.whole(base, weights), [photos], threads=runtime.at_once())
+found = whole_model.logits(whole_model.whole(base, weights), [photos], threads=runtime.at_once())
 arrays = [array for arrays in weights.values() for array in arrays]
 print(hashlib.sha256(b"".join(array.tobytes() for array in [*arrays, found]) + history.to_csv().encode()).hexdigest())
 """

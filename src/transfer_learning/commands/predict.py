@@ -3,6 +3,7 @@
     ./tl predict photo.jpg holiday/           a table; --json for one JSON object a line
     ./tl predict photo.jpg --model champion   by alias from MLflow's registry
 
+A prediction less probable than evaluate.reject_below is marked as unsure; its class is shown all the same.
 Photos that cannot be read are named, the others predicted, and the exit code is 2 then.
 """
 
@@ -118,6 +119,9 @@ def _predict(
         {"photo": str(path), "class": name, "probability": round(probability, 6)}
         for path, (name, probability) in zip(good, found, strict=True)
     ]
+    if predictor.reject_below:
+        for row, (_, probability) in zip(rows, found, strict=True):
+            row["unsure"] = probability < predictor.reject_below
     if overlays and good:
         written = overlays.write(predictor, good, np.stack(pixels), [name for name, _ in found])
         for row, path in zip(rows, written, strict=True):
@@ -144,9 +148,10 @@ def _print_table(rows: list[dict[str, object]]) -> None:
     table = Table()
     for column, justify in (("photo", "left"), ("class", "left"), ("probability", "right")):
         table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    if any("overlay" in row for row in rows):
-        table.add_column("overlay", overflow="fold")
+    further = [name for name in ("unsure", "overlay") if name in rows[0]]
+    for name in further:
+        table.add_column(name, overflow="fold")
     for row in rows:
-        path = [_cell(row["overlay"])] if "overlay" in row else []
-        table.add_row(_cell(row["photo"]), _cell(row["class"]), f"{row['probability']:.1%}", *path)
+        more = [_cell("unsure" if row[name] is True else row[name] or "") for name in further]
+        table.add_row(_cell(row["photo"]), _cell(row["class"]), f"{row['probability']:.1%}", *more)
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)

@@ -55,7 +55,8 @@ def show(found: results.Results, experiment: revisions.Experiment | None) -> Non
     from rich.table import Table
     from rich.text import Text
 
-    from transfer_learning.evaluation import baseline, caveats, predictions
+    from transfer_learning.evaluation import baseline, caveats
+    from transfer_learning.evaluation import metrics as evaluation
     from transfer_learning.experiments import lock
     from transfer_learning.reporting import about
 
@@ -81,8 +82,10 @@ def show(found: results.Results, experiment: revisions.Experiment | None) -> Non
     console.print(table)
     if probe:
         console.print(baseline.verdict(probe))
+    if sure := evaluation.sure_in_words(test):
+        console.print(sure)
     console.print(about.photos(found, stages, experiment), soft_wrap=True)
-    for caveat in caveats.caveats(read(found.folder, predictions.PATH.as_posix(), experiment)):
+    for caveat in caveats.of_run(lambda path: read(found.folder, path, experiment)):
         console.print(f"warning: {caveat}", style="bold yellow")
     if not lock.fits(found.folder, found.name):
         said = (

@@ -44,5 +44,14 @@ def read(stage: str, folder: Path = Path()) -> list[Row]:
         folder: a workspace, or the exported files of a revision.
     """
     with open(folder / HISTORIES[stage], newline="", encoding="utf-8") as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return _parsed(file)
+
+
+def parse(text: str) -> list[Row]:
+    """Read the text of a history.csv."""
+    return _parsed(text.splitlines())
+
+
+def _parsed(lines: Iterable[str]) -> list[Row]:
+    rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
     return [row | {"epoch": int(row["epoch"])} for row in rows]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, log_loss, precision_recall_fscore_support, roc_auc_score
+
+from transfer_learning.evaluation.predictions import Predictions
+from transfer_learning.settings.schema import Evaluate
 
 MANY = 10  # classes; with more of them the five most probable ones are looked at too
 TOP = 5
@@ -41,14 +46,11 @@ def measure(
         Numbers by name, as reports/test/metrics.json holds them.
     """
     predicted = predict(probabilities, threshold=threshold)
-    classes = probabilities.shape[1]
-    exact = probabilities.astype(np.float64)
-    exact /= exact.sum(axis=1, keepdims=True)  # float32 sums differ from 1 in the seventh digit
-    scores = exact[:, 1] if classes == 2 else exact
+    classes, scores = probabilities.shape[1], _scores(probabilities)
     found: dict[str, object] = {
         "photos": len(labels),
         "correct": int((predicted == labels).sum()),
-        "loss": float(log_loss(labels, scores, labels=range(classes))),
+        "loss": loss(labels, probabilities),
         **of_classes(labels, predicted, classes=classes, confidence=confidence),
         "roc_auc": float(roc_auc_score(labels, scores, multi_class="ovr")),
         "calibration_error": calibration_error(*judged(labels, probabilities), bins=bins),
@@ -57,6 +59,57 @@ def measure(
         ahead = (probabilities > probabilities[np.arange(len(labels)), labels][:, None]).sum(axis=1)
         found[f"top_{TOP}_accuracy"] = float((ahead < TOP).mean())
     return found
+
+
+def of_test(found: Predictions, before: np.ndarray, temperature: float, options: Evaluate) -> dict[str, object]:
+    """All metrics of the test photos: those of `measure`, what calibration did, and what is left of the sure ones.
+
+    Args:
+        found: as the model is used.
+        before: probabilities (n, classes) before calibration.
+    """
+    bins = options.calibration_bins
+    measured = measure(
+        found.labels, found.probabilities, threshold=options.threshold, confidence=options.confidence, bins=bins
+    )
+    if options.temperature_scaling:
+        measured |= {
+            "temperature": temperature,
+            "loss_uncalibrated": loss(found.labels, before),
+            "calibration_error_uncalibrated": calibration_error(*judged(found.labels, before), bins=bins),
+        }
+    if options.reject_below:
+        measured |= of_the_sure(found.labels, found.predicted, found.unsure(options.reject_below))
+    return measured
+
+
+def loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean cross-entropy (negative log-likelihood) of labels (n,) by probabilities (n, classes)."""
+    return float(log_loss(labels, _scores(probabilities), labels=range(probabilities.shape[1])))
+
+
+def _scores(probabilities: np.ndarray) -> np.ndarray:
+    """Probabilities as scikit-learn takes them: (n,) of the second of two classes, else (n, classes)."""
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)  # float32 sums differ from 1 in the seventh digit
+    return exact[:, 1] if exact.shape[1] == 2 else exact
+
+
+def of_the_sure(labels: np.ndarray, predicted: np.ndarray, unsure: np.ndarray) -> dict[str, float]:
+    """What is left when unsure predictions are rejected (selective classification, El-Yaniv and Wiener 2010).
+
+    Args:
+        labels: (n,) indices.
+        predicted: (n,) indices.
+        unsure: (n,) whether a prediction is rejected.
+
+    Returns:
+        `rejected`, the share of the photos, and `selective_accuracy`, that of the others, which is left out where
+        there are none.
+    """
+    right = (predicted == labels)[~unsure]
+    rest = {"selective_accuracy": float(right.mean())} if len(right) else {}
+    return {"rejected": float(unsure.mean()), **rest}
 
 
 def of_classes(labels: np.ndarray, predicted: np.ndarray, *, classes: int, confidence: float) -> dict[str, float]:
@@ -81,12 +134,27 @@ def of_classes(labels: np.ndarray, predicted: np.ndarray, *, classes: int, confi
     }
 
 
-def in_words(metrics: dict[str, object], *, confidence: float) -> str:
-    """The accuracy of `measure` with its interval, in a line."""
-    return (
+def in_words(metrics: Mapping[str, object], *, confidence: float) -> str:
+    """What the test photos say, for people: the accuracy with its interval, calibration, unsure photos."""
+    said = [
         f"test accuracy {metrics['accuracy']:.1%}: {metrics['correct']} of {metrics['photos']} photos, "
         f"{confidence:.0%} interval {metrics['accuracy_low']:.1%} to {metrics['accuracy_high']:.1%}"
-    )
+    ]
+    if "temperature" in metrics:
+        said.append(
+            f"temperature {metrics['temperature']:.3f}: calibration error "
+            f"{metrics['calibration_error_uncalibrated']:.3f} -> {metrics['calibration_error']:.3f}, "
+            f"loss {metrics['loss_uncalibrated']:.3f} -> {metrics['loss']:.3f}"
+        )
+    return "\n".join([*said, *([sure] if (sure := sure_in_words(metrics)) else [])])
+
+
+def sure_in_words(metrics: Mapping[str, object]) -> str:
+    """How many test photos are unsure, and how right the others are; empty where none was to be rejected."""
+    if "rejected" not in metrics:
+        return ""
+    rest = f"{metrics['selective_accuracy']:.1%} of the others are right" if "selective_accuracy" in metrics else ""
+    return f"unsure on {metrics['rejected']:.1%} of the test photos; {rest or 'there are no others'}"
 
 
 def per_class(labels: np.ndarray, predicted: np.ndarray, classes: list[str]) -> pd.DataFrame:

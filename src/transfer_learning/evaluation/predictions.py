@@ -50,6 +50,10 @@ class Predictions:
         """(n,) probability of the predicted class."""
         return self.probabilities[np.arange(len(self.predicted)), self.predicted]
 
+    def unsure(self, reject_below: float) -> np.ndarray:
+        """(n,) whether the probability of the predicted class is below this; none is below 0."""
+        return self.confidence < reject_below
+
     @property
     def wrong(self) -> np.ndarray:
         """(n,) whether another class than the true one is predicted."""

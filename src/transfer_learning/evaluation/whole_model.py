@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -25,6 +25,7 @@ from transfer_learning.settings.backbones import BACKBONES, IMAGENET_MEAN, IMAGE
 
 BATCH = 8  # photos whose activations are in memory at a time, for each thread
 APART = 0.02  # in probability; float16 storage moves one by about 0.001
+PROBABILITIES = "probabilities"  # the last layer
 EPOCH_OF_ZIP = (1980, 1, 1, 0, 0, 0)
 
 
@@ -41,8 +42,9 @@ def whole(base: keras.Model, weights: Weights) -> keras.Model:
     x = preprocessing_layer(base.backbone)(photos)
     x = base(x, training=False)
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    activation = "sigmoid" if outputs == 1 else "softmax"
-    model = keras.Model(photos, keras.layers.Dense(outputs, activation=activation, name=HEAD)(x), name="classifier")
+    x = keras.layers.Dense(outputs, name=HEAD)(x)
+    activation = "sigmoid" if outputs == 1 else "softmax"  # a layer of its own, so that logits can be had
+    model = keras.Model(photos, keras.layers.Activation(activation, name=PROBABILITIES)(x), name="classifier")
     backbone.set_weights([*base.layers, model.get_layer(HEAD)], weights)
     return model
 
@@ -55,8 +57,14 @@ def preprocessing_layer(name: str) -> keras.layers.Layer:
     return keras.layers.Rescaling(1 / 127.5, offset=-1, name="preprocess")
 
 
-def predict(model: keras.Model, chunks: Iterable[np.ndarray], *, threads: int = 1) -> np.ndarray:
-    """Probabilities (n, classes) float32 by the whole model as it is.
+def divide_logits(model: keras.Model, temperature: float) -> None:
+    """Divide the logits of a whole model by a temperature, in its head's weights: no layer and no user need know."""
+    for weight in model.get_layer(HEAD).weights:
+        weight.assign((weight.numpy().astype(np.float64) / temperature).astype(np.float32))
+
+
+def logits(model: keras.Model, chunks: Iterable[np.ndarray], *, threads: int = 1) -> np.ndarray:
+    """Logits (n, 1), of the second of two classes, or (n, classes) float32, by the whole model as it is.
 
     Args:
         chunks: (k, size, size, 3) uint8 each, of n photos together; no more of them are in memory than the iterable
@@ -64,22 +72,23 @@ def predict(model: keras.Model, chunks: Iterable[np.ndarray], *, threads: int = 
         threads: batches of a chunk that are computed side by side.
     """
 
+    before = keras.Model(model.input, model.get_layer(HEAD).output)
+
     @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8)])
-    def probabilities(batch: tf.Tensor) -> tf.Tensor:
-        return model(batch, training=False)
+    def of_batch(batch: tf.Tensor) -> tf.Tensor:
+        return before(batch, training=False)
 
     found: list[tf.Tensor] = []
     with ThreadPoolExecutor(threads) as pool:
         for photos in chunks:
-            found += pool.map(probabilities, [photos[start : start + BATCH] for start in range(0, len(photos), BATCH)])
-    whole = np.concatenate(found)
-    return np.concatenate([1 - whole, whole], axis=1) if whole.shape[1] == 1 else whole
+            found += pool.map(of_batch, [photos[start : start + BATCH] for start in range(0, len(photos), BATCH)])
+    return np.concatenate(found)
 
 
-def predict_parts(
+def logits_of_parts(
     model: keras.Model, parts: Sequence[Part], photos: Photos, *, size: int, threads: int
-) -> Iterator[tuple[Part, np.ndarray]]:
-    """Each part with the probabilities (n, classes) of its photos, as by `predict`.
+) -> list[np.ndarray]:
+    """The logits of each part's photos, as by `logits`.
 
     One call for all builds the graph once; no chunk has photos of two parts, so each part's numbers are its own.
 
@@ -87,8 +96,8 @@ def predict_parts(
         photos: those that fetch has read.
     """
     decoded = (chunks.chunks(photos.chosen(part.paths), size=size) for part in parts)
-    found = predict(model, (chunk for _, chunk in chain.from_iterable(decoded)), threads=threads)
-    return zip(parts, np.split(found, np.cumsum([len(part.paths) for part in parts])[:-1]), strict=True)
+    found = logits(model, (chunk for _, chunk in chain.from_iterable(decoded)), threads=threads)
+    return np.split(found, np.cumsum([len(part.paths) for part in parts])[:-1])
 
 
 def difference_of_parts(base: keras.Model, boundary: str, model: keras.Model, photos: np.ndarray) -> float:
@@ -103,7 +112,7 @@ def difference_of_parts(base: keras.Model, boundary: str, model: keras.Model, ph
     inner = backbone.stem(base, boundary)(backbone.preprocess(photos, base.backbone), training=False)
     stored = np.asarray(inner).astype(np.float16).astype(np.float32)  # as featurize keeps them
     pooled = keras.ops.mean(backbone.top(base, boundary)(stored, training=False), axis=(1, 2))
-    by_parts = model.get_layer(HEAD)(pooled)
+    by_parts = model.get_layer(PROBABILITIES)(model.get_layer(HEAD)(pooled))
     return float(keras.ops.max(keras.ops.abs(by_parts - model(photos, training=False))))
 
 
@@ -133,7 +142,13 @@ def describe(base: keras.Model, fine_tune_at: int) -> list[tuple[str, int, int]]
 
 
 def save(
-    model: keras.Model, path: Path, *, classes: list[str], threshold: float = 0.5, max_megapixels: int = 80
+    model: keras.Model,
+    path: Path,
+    *,
+    classes: list[str],
+    threshold: float = 0.5,
+    reject_below: float = 0.0,
+    max_megapixels: int = 80,
 ) -> None:
     """Save a .keras file with what a prediction takes in its metadata, the same bytes for the same model.
 
@@ -141,9 +156,11 @@ def save(
 
     Args:
         threshold: of two classes the second is predicted when its probability is at least this.
+        reject_below: a prediction with a lower probability is unsure.
         max_megapixels: the bound of the photos that it was made with; it takes no larger ones.
     """
     facts: dict[str, object] = {"classes": classes, "threshold": threshold, "max_megapixels": max_megapixels}
+    facts |= {"reject_below": reject_below}
     with written_aside(path) as aside:
         plain = aside.with_name(f"{aside.name}.keras")
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pandas as pd
 
 from transfer_learning.core import history
 from transfer_learning.core.files import written_aside
-from transfer_learning.evaluation import metrics, whole_model
+from transfer_learning.evaluation import kept_epoch, metrics, whole_model
 from transfer_learning.evaluation.predictions import Predictions
 from transfer_learning.figures import drawing, grad_cam, results, training
 from transfer_learning.photos import augment
@@ -71,16 +72,19 @@ def draw_test(run: Run, folder: Path) -> None:
     results.confusion(folder / "confusion_matrix.png", test)
     results.roc(folder / "roc.png", test)
     results.reliability(folder / "reliability.png", test, bins=run.settings.evaluate.calibration_bins)
-    results.predictions(folder / "predictions.png", test, run.test_pixels)
+    reject_below = run.settings.evaluate.reject_below
+    results.predictions(folder / "predictions.png", test, run.test_pixels, reject_below=reject_below)
     grad_cam.draw(folder / "grad_cam.png", run.model, test, run.test_pixels)
 
 
 def draw_training(run: Run) -> None:
     """Learning curves of both phases, and which layers were trained."""
     settings = run.settings
-    frozen, tuned = (pd.DataFrame(history.read(stage)) for stage in history.HISTORIES)
-    training.learning_curves(REPORTS / "frozen" / "learning_curves.png", frozen)
-    training.learning_curves(REPORTS / "finetune" / "learning_curves.png", frozen, tuned)
+    rows = {stage: history.read(stage) for stage in history.HISTORIES}
+    kept = [kept_epoch.number(rows[stage], json.loads(Path(kept_epoch.METRICS[stage]).read_text())) for stage in rows]
+    frozen, tuned = map(pd.DataFrame, rows.values())
+    training.learning_curves(REPORTS / "frozen" / "learning_curves.png", frozen, kept=kept[:1])
+    training.learning_curves(REPORTS / "finetune" / "learning_curves.png", frozen, tuned, kept=kept)
     steps = settings.finetune.steps
     at = steps[-1].fine_tune_at if steps else settings.finetune.fine_tune_at
     title = f"{settings.model.name} at {settings.images.size} x {settings.images.size}, fine-tuned from layer {at}"

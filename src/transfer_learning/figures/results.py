@@ -145,12 +145,18 @@ def reliability(path: Path, found: Predictions, *, bins: int) -> None:
         lower.set(xlim=(-0.03, 1.03), yscale="log", ylabel="photos", xlabel=axis_name)
 
 
-def predictions(path: Path, found: Predictions, pixels: Pixels) -> None:
-    """Twelve test photos with predicted and true class: the most confident mistakes first, then the least sure."""
+def predictions(path: Path, found: Predictions, pixels: Pixels, *, reject_below: float = 0.0) -> None:
+    """Twelve test photos with predicted and true class: the most confident mistakes first, then the least sure.
+
+    Args:
+        reject_below: predictions with a lower probability are marked as unsure.
+    """
     confidence, wrong, names = found.confidence, found.wrong, shown(found.classes)
+    marks = np.where(found.unsure(reject_below), " unsure", "")
     order = np.lexsort((np.where(wrong, -confidence, confidence), ~wrong))[:12]
     titles = [
-        f"{names[found.predicted[i]]} {confidence[i]:.0%}" + (f", is {names[found.labels[i]]}" if wrong[i] else "")
+        f"{names[found.predicted[i]]} {confidence[i]:.0%}{marks[i]}"
+        + (f", is {names[found.labels[i]]}" if wrong[i] else "")
         for i in order
     ]
     heading = f"{int(wrong.sum())} of {len(wrong)} test photos are wrong: the surest mistakes first (red)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,22 +12,30 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from transfer_learning.figures.drawing import GREY, TRAIN, VALIDATION, drawing
 
+# a ring about the point of an epoch whose weights are kept
+KEPT: Any = {"marker": "o", "ms": 10, "mfc": "none", "mec": "black", "mew": 1.4, "zorder": 3}
 
-def learning_curves(path: Path, frozen: pd.DataFrame, tuned: pd.DataFrame | None = None) -> None:
+
+def learning_curves(
+    path: Path, frozen: pd.DataFrame, tuned: pd.DataFrame | None = None, *, kept: Sequence[int] = ()
+) -> None:
     """Accuracy and loss by epoch; with `tuned`, both phases and the line where fine-tuning starts.
 
     Args:
         frozen: columns epoch, loss, accuracy, val_loss, val_accuracy; the first row is the untrained head.
         tuned: the same for the fine-tuning epochs.
+        kept: numbers of the epochs whose weights the phases ended with, which are marked; without, the last one's.
     """
     history = frozen if tuned is None else pd.concat([frozen, tuned])
     trained = history[history["epoch"] > 0]
+    marked = trained[trained["epoch"].isin(kept or [trained["epoch"].iloc[-1]])]
     with drawing(path, nrows=2, figsize=(8, 7.5), sharex=True) as (figure, axes):
         for axis, name, title in zip(axes, ("accuracy", "loss"), ("Accuracy", "Cross-entropy"), strict=True):
             axis.plot(trained["epoch"], trained[name], color=TRAIN, marker="o", ms=3.5, label="training")
             axis.plot(
                 trained["epoch"], trained[f"val_{name}"], color=VALIDATION, marker="o", ms=3.5, label="validation"
             )
+            axis.plot(marked["epoch"], marked[f"val_{name}"], ls="", label="kept epoch", **KEPT)
             axis.set_title(title)
             axis.margins(x=0.02)
             if tuned is not None:
@@ -36,7 +45,7 @@ def learning_curves(path: Path, frozen: pd.DataFrame, tuned: pd.DataFrame | None
         axes[1].set_xlabel("epoch")
         axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[0].legend(loc="lower right", frameon=False)
-        last = trained.iloc[-1]
+        last = marked.iloc[-1]
         figure.suptitle(
             f"Validation accuracy {last['val_accuracy']:.1%} after epoch {int(last['epoch'])} "
             "(training: dropout and augmentation on)",

@@ -15,9 +15,12 @@ FINE, REGRESSION = "fine", "regression"
 # verdicts of what cannot be compared
 MISSING_METRIC, OTHER_RESULTS = "missing metric", "other results"
 TEST_SET_CHANGED, OTHER_PHOTOS = "test set changed", "other photos"
-SMALLER_IS_BETTER = ("loss", "calibration_error")
+SMALLER_IS_BETTER = ("loss", "calibration_error", "loss_uncalibrated", "calibration_error_uncalibrated")
 # counts and choices: more is neither better nor worse
-NEUTRAL = ("photos", "correct", "trainable_parameters", "best_epoch", "strength", "gained", "lost", "p_value")
+NEUTRAL = (
+    "photos", "correct", "trainable_parameters", "best_epoch", "strength", "gained", "lost", "p_value", "temperature",
+    "rejected",
+)  # fmt: skip
 OF_PART = ("val_", "test_", "out_of_fold_")  # begin the names of metrics
 
 

@@ -9,15 +9,17 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from transfer_learning.core import history
-from transfer_learning.evaluation import metrics, predictions
+from transfer_learning.evaluation import metrics
+from transfer_learning.evaluation.calibration import COLDEST, HOTTEST
 from transfer_learning.evaluation.predictions import Table
 from transfer_learning.experiments import lock
+from transfer_learning.reporting import uncalibrated
 from transfer_learning.reporting.state import PER_CLASS, State
+from transfer_learning.reporting.uncalibrated import NEAR
 from transfer_learning.settings import params
 
 Bounds = tuple[float, float]
 WRITTEN = 1.1e-6  # two numbers at six decimals may differ by so much
-NEAR = 1.2 * predictions.ROUNDING  # of a probability, float32 included
 APART = 0.02  # in probability, what evaluate allows between the whole model and what training measured
 LEAST = float(np.finfo(np.float64).eps)  # log_loss takes it for 0
 SECTION = {"frozen": "train_frozen", "finetune": "finetune"}  # of a phase: its settings, its stage
@@ -34,6 +36,8 @@ def of(state: State) -> list[str]:
     values = params.read_yaml(state.folder / "params.yaml")
     options = values["evaluate"]
     bounds = {f"test/{name}": both for name, both in of_predictions(state.test, options).items()}
+    temperature = temperature_of(state)
+    bounds |= {f"test/{name}": both for name, both in of_calibration(state, temperature, options).items()}
     for phase, stage in SECTION.items():
         bounds |= {f"{phase}/{name}": both for name, both in of_history(state.histories[stage], values[stage]).items()}
     if state.validation:
@@ -47,6 +51,13 @@ def of(state: State) -> list[str]:
     ]
     found += [f"{state.label}: {problem}: `dvc repro`" for problem in _elsewhere(state, values)]
     return found
+
+
+def temperature_of(state: State) -> float:
+    """What the logits of a state's model were divided by: 1 before there was calibration, and where what it says cannot
+    be, which `of` reports."""
+    temperature = state.metrics.get("test/temperature", 1.0)
+    return temperature if COLDEST <= temperature <= HOTTEST else 1.0
 
 
 def _in_words(low: float, high: float) -> str:
@@ -68,7 +79,7 @@ def _elsewhere(state: State, values: dict[str, Any]) -> list[str]:
     if state.validation and state.validation.classes != state.test.classes:
         found.append("its validation photos have other classes than its test photos")
     elif state.validation:
-        measured = of_validation(state.validation)
+        measured = of_validation(state.validation, temperature_of(state))
         for name, (low, high) in measured.items():
             value = last[name]
             if value is not None and not low - WRITTEN <= value <= high + WRITTEN:
@@ -90,12 +101,10 @@ def of_predictions(table: Table, options: dict[str, Any]) -> dict[str, Bounds]:
     found: dict[str, Bounds] = {name: (value, value) for name, value in exact.items()}
     found |= {"photos": (photos,) * 2, "correct": (int((table.labels == table.predicted).sum()),) * 2}
     found["loss"] = _losses(table.own, NEAR)
-    bins = options["calibration_bins"]
-    true = table.labels if two else (table.labels == table.predicted).astype(int)
-    error, edges = metrics.calibration_error(true, table.said, bins=bins), table.said * bins
-    inner = (np.round(edges) > 0) & (np.round(edges) < bins)
-    moved = int((inner & (abs(edges - np.round(edges)) < bins * NEAR)).sum())  # to another bin, by rounding
-    found["calibration_error"] = (error - NEAR - 2 * moved / photos, error + NEAR + 2 * moved / photos)
+    true, close = table.labels if two else (table.labels == table.predicted).astype(int), np.full(photos, NEAR)
+    found["calibration_error"] = _calibration_errors(true, table.said, close, bins=options["calibration_bins"])
+    if reject := options.get("reject_below", 0):
+        found |= _of_the_sure(table, reject)
     found |= {"roc_auc": (0.0, 1.0), f"top_{metrics.TOP}_accuracy": (0.0, 1.0)}
     if two:
         positive, negative = (np.unique(table.said[table.labels == label], return_counts=True) for label in (1, 0))
@@ -106,9 +115,55 @@ def of_predictions(table: Table, options: dict[str, Any]) -> dict[str, Bounds]:
     return found
 
 
+def of_calibration(state: State, temperature: float, options: dict[str, Any]) -> dict[str, Bounds]:
+    """What the predictions give of the temperature and of the metrics before calibration.
+
+    Args:
+        temperature: what the state says that it is.
+        options: the settings of evaluate.
+    """
+    if not options.get("temperature_scaling"):
+        return {"temperature": (1.0, 1.0)}
+    table = state.test
+    found = {"temperature": uncalibrated.temperatures(state.validation), "calibration_error_uncalibrated": (0.0, 1.0)}
+    found["loss_uncalibrated"] = _losses_between(*uncalibrated.own_before(table, temperature))
+    if len(table.classes) == 2:
+        said, low, high = (uncalibrated.before(table.said + apart, temperature) for apart in (0, -NEAR, NEAR))
+        close, bins = np.maximum(high - said, said - low) + NEAR, options["calibration_bins"]
+        found["calibration_error_uncalibrated"] = _calibration_errors(table.labels, said, close, bins=bins)
+    return found
+
+
+def _calibration_errors(true: np.ndarray, said: np.ndarray, close: np.ndarray, *, bins: int) -> Bounds:
+    """The least and the highest calibration error of probabilities (n,) that are so close, (n,), to the given ones."""
+    error, edges = metrics.calibration_error(true, said, bins=bins), said * bins
+    inner = (np.round(edges) > 0) & (np.round(edges) < bins)
+    moved = int((inner & (abs(edges - np.round(edges)) < bins * close)).sum())  # to another bin, by rounding
+    apart = float(close.mean()) + 2 * moved / len(said)
+    return error - apart, error + apart
+
+
+def _of_the_sure(table: Table, reject_below: float) -> dict[str, Bounds]:
+    """What predictions give of the metrics of those that are not unsure."""
+    sure_of = np.where(table.predicted == 0, 1 - table.said, table.said) if len(table.classes) == 2 else table.said
+    doubt = abs(sure_of - reject_below) < NEAR
+    sure, right = (sure_of >= reject_below) & ~doubt, table.labels == table.predicted
+    kept, good = int(sure.sum()), int((sure & right).sum())
+    maybe_good, maybe_bad = int((doubt & right).sum()), int((doubt & ~right).sum())
+    rejected = len(right) - kept
+    found: dict[str, Bounds] = {"rejected": ((rejected - maybe_good - maybe_bad) / len(right), rejected / len(right))}
+    low, high = good / max(kept + maybe_bad, 1), (good + maybe_good) / max(kept + maybe_good, 1)
+    return found | {"selective_accuracy": (low, high)}
+
+
 def _losses(own: np.ndarray, apart: float) -> Bounds:
     """The least and the highest mean cross-entropy of probabilities (n,) that are so far from the given ones."""
-    return float(-np.log((own + apart).clip(max=1)).mean()), float(-np.log((own - apart).clip(LEAST)).mean())
+    return _losses_between(own - apart, own + apart)
+
+
+def _losses_between(low: np.ndarray, high: np.ndarray) -> Bounds:
+    """The least and the highest mean cross-entropy of probabilities (n,) between these."""
+    return float(-np.log(high.clip(max=1)).mean()), float(-np.log(low.clip(LEAST)).mean())
 
 
 def against_threshold(table: Table, threshold: float) -> int:
@@ -118,16 +173,18 @@ def against_threshold(table: Table, threshold: float) -> int:
     return int((((table.said >= threshold) != table.predicted) & (abs(table.said - threshold) > NEAR)).sum())
 
 
-def of_validation(table: Table) -> dict[str, Bounds]:
-    """What the whole model makes of the validation photos, as bounds: training measured its parts, slightly apart."""
-    right = right_in_training(table)
+def of_validation(table: Table, temperature: float) -> dict[str, Bounds]:
+    """What the whole model makes of the validation photos, as bounds: training measured its parts, slightly apart, and
+    before calibration, which a temperature below 1 moves further apart."""
+    right, apart = right_in_training(table), APART / min(temperature, 1)
     best = np.where(table.labels == table.predicted, table.own, table.said)
     # of two classes both follow from one; of more, a third class may be as close
-    near = abs(table.own - 0.5) < APART if len(table.classes) == 2 else abs(2 * best - 1) < 4 * APART
+    near = abs(table.own - 0.5) < apart if len(table.classes) == 2 else abs(2 * best - 1) < 4 * apart
     if len(table.classes) > 2:
-        near |= np.where(right, best < 0.5 + APART, best - table.own < 2 * APART)
+        near |= np.where(right, best < 0.5 + apart, best - table.own < 2 * apart)
     doubt, share = near.mean(), right.mean()
-    return {"val_accuracy": (share - doubt, share + doubt), "val_loss": _losses(table.own, APART)}
+    low, high = uncalibrated.own_before(table, temperature)
+    return {"val_accuracy": (share - doubt, share + doubt), "val_loss": _losses_between(low - APART, high + APART)}
 
 
 def right_in_training(table: Table) -> np.ndarray:

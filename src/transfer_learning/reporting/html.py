@@ -80,6 +80,7 @@ def render(found: Results, source: provenance.Commit, split: Path | None) -> str
     text = (folder / predictions.PATH).read_text(encoding="utf-8")
     rows = predictions.rows(text)
     classes = sorted({row["label"] for row in rows})  # every class has test photos
+    measured = json.loads((folder / METRICS).read_text())
     facts, versions = provenance.machine(folder)
     return pages.template("report.html.j2").render(
         data=found.data,
@@ -89,9 +90,11 @@ def render(found: Results, source: provenance.Commit, split: Path | None) -> str
         experiment=found.name,
         results=results(folder, float(found.settings["evaluate.confidence"])),
         confidence=float(found.settings["evaluate.confidence"]),
-        metrics=json.loads((folder / METRICS).read_text()),
+        metrics=measured,
         probe=baseline.verdict(probe) if (probe := baseline.in_folder(folder)) else "",
-        caveats=caveats.caveats(text),
+        caveats=caveats.of_run(lambda path: (folder / path).read_text(encoding="utf-8")),
+        reject_below=float(found.settings.get("evaluate.reject_below", 0)),
+        sure=evaluation.sure_in_words(measured),
         photos=count_photos(split) if split else {},
         parts=PARTS,
         figures=figures(folder),

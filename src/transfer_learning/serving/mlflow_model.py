@@ -1,4 +1,4 @@
-"""The model as MLflow serves it: a table with a column `photo` in, class and probability out.
+"""The model as MLflow serves it: a table with a column `photo` in, class and probability out, and whether it is unsure.
 
 MLflow runs this file when it loads the model (models from code: nothing is pickled).
 """
@@ -34,7 +34,8 @@ class PhotoClassifier(mlflow.pyfunc.PythonModel):
         self.predictor = Predictor(Path(context.artifacts["model"]))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Predict for each row of the column `photo`: its class (string) and the probability of that class."""
+        """Predict for each row of the column `photo`: its class (string) and the probability of that class; where the
+        model rejects any, whether it is unsure (boolean) too."""
         pixels = []
         for number, photo in enumerate(model_input["photo"]):
             try:
@@ -47,7 +48,10 @@ class PhotoClassifier(mlflow.pyfunc.PythonModel):
                 found += self.predictor.predict(np.stack(pixels[start : start + BATCH]))
             except UserError as error:
                 raise Refused(str(error)) from None
-        return pd.DataFrame(found, columns=["class", "probability"])
+        table = pd.DataFrame(found, columns=["class", "probability"])
+        if self.predictor.reject_below:
+            table["unsure"] = table["probability"] < self.predictor.reject_below
+        return table
 
 
 mlflow.models.set_model(PhotoClassifier())

@@ -24,7 +24,7 @@ ALLOWED = "allowed are a photo's file in base64, or its pixels (height, width, 3
 
 
 class Predictor:
-    """A whole model (.keras) with its class names.
+    """A whole model (.keras) with its class names; what it says with less than `reject_below` is unsure, 0 is off.
 
     Args:
         path: a .keras file that the evaluate stage has written; loaded in Keras's safe mode.
@@ -49,8 +49,9 @@ class Predictor:
             if _version(theirs) > _version(keras.__version__):
                 newer = f"it was saved by Keras {theirs}, here is {keras.__version__}: "
             self.classes: list[str] = facts["classes"]
-            # models from before these were kept were made for one half, and took photos of up to 80 megapixels
+            # models from before these were kept were made for one half, rejected nothing, and took up to 80 megapixels
             self.threshold = float(facts.get("threshold", 0.5))
+            self.reject_below = float(facts.get("reject_below", 0))
             self.bound = decode.Bound(int(facts.get("max_megapixels", 80)), "this model takes")
             self.model = keras.saving.load_model(path, compile=False, safe_mode=True)
             self.size = int(self.model.input_shape[1])

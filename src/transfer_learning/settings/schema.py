@@ -111,6 +111,24 @@ class Evaluate(Section):
             " as the second class. The model keeps it. Of more classes the most probable one is predicted."
         ),
     ]
+    temperature_scaling: Annotated[
+        bool,
+        Field(
+            description="Divide the logits by the temperature that makes the labels of the validation photos the most"
+            " probable (Guo et al. 2017). The model keeps it: all its probabilities, and threshold and reject_below,"
+            " are the calibrated ones. The most probable class stays what it was."
+        ),
+    ]
+    reject_below: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="Predictions with a lower probability of the predicted class are unsure: marked by predict,"
+            " when served and in the report, with the share of such test photos and the accuracy of the others in the"
+            " metrics. The model keeps it. 0 is off, and so is, at threshold 0.5, all up to 1 / classes.",
+        ),
+    ]
     confidence: Annotated[Fraction, Field(description="Level of the Wilson interval around the test accuracy.")]
     calibration_bins: Annotated[
         int,

@@ -108,7 +108,7 @@ def _add_results(found: Contents) -> None:
         found.files = {FROZEN_FIGURE: "figures/frozen"}
         return
     metrics = json.loads((found.folder / "reports/test/metrics.json").read_text())
-    reasons = caveats.caveats((found.folder / "reports/test/predictions.csv").read_text())
+    reasons = caveats.of_run(lambda path: (found.folder / path).read_text())
     found.tags |= {"caveats": "; ".join(reasons)} if reasons else {}
     found.test = {f"test/{key}": float(value) for key, value in metrics.items()}
     kept = json.loads((found.folder / "reports/finetune/metrics.json").read_text())  # of the epoch that was kept

@@ -34,7 +34,13 @@ def log_model(run_id: str, folder: Path, model_id: str | None = None) -> None:
 
     signature = ModelSignature(
         inputs=Schema([ColSpec(AnyType(), "photo")]),
-        outputs=Schema([ColSpec("string", "class"), ColSpec("double", "probability")]),
+        outputs=Schema(
+            [
+                ColSpec("string", "class"),
+                ColSpec("double", "probability"),
+                ColSpec("boolean", "unsure", required=False),  # where evaluate.reject_below is above 0
+            ]
+        ),
     )
     packages = [folder / "src" / "transfer_learning", Path(transfer_learning.__file__).parent]  # the experiment's first
     code = next(package / name for package in packages for name in SERVED if (package / name).exists())
