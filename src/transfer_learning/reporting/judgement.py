@@ -27,7 +27,8 @@ def _balanced(table: Table) -> np.ndarray:
     return (table.labels == table.predicted) * len(table.keys) / (len(table.classes) * photos[table.labels])
 
 
-# (n,) what each photo adds to n times the metric; of the photos of which part
+# (n,) what each photo adds to n times the metric; of the photos of which part. Losses are of the model as it is used,
+# calibrated; that of training, in the metric finetune/val_loss, is not.
 PER_PHOTO: dict[str, tuple[str, Callable[[Table], np.ndarray]]] = {
     ACCURACY: ("test", lambda table: (table.labels == table.predicted).astype(float)),
     LOSS: ("test", lambda table: table.losses),
