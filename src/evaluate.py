@@ -55,10 +55,9 @@ def evaluate(settings: Settings) -> None:
     files.write_json(Path("reports/test/metrics.json"), metrics)
     predictions.write(predictions.PATH, found, photos)
     predictions.write(predictions.VALIDATION, validated, photos)
-    baseline.write(found, validated, photos, threshold=bound)
+    against = baseline.write(found, validated, photos, threshold=bound)
     of_a_run.draw(run)
-    print(evaluation.in_words(metrics, confidence=options.confidence))
-    print(baseline.verdict(baseline.in_folder()))
+    print(evaluation.in_words(metrics, confidence=options.confidence), against, sep="\n")
 
 
 if __name__ == "__main__":

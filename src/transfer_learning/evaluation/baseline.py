@@ -24,8 +24,9 @@ Both = tuple[Predictions, Predictions]
 """What the trained model and the probe make of the same photos."""
 
 
-def write(test: Predictions, validation: Predictions, photos: Photos, *, threshold: float) -> None:
-    """Write what the probe makes of the test and validation photos, and how the trained model compares with it.
+def write(test: Predictions, validation: Predictions, photos: Photos, *, threshold: float) -> str:
+    """Write what the probe makes of the test and validation photos, and how the trained model compares with it; returns
+    that in words.
 
     Args:
         test: what the trained model makes of the test photos.
@@ -40,7 +41,9 @@ def write(test: Predictions, validation: Predictions, photos: Photos, *, thresho
         probe = replace(trained, probabilities=said, predicted=metrics.predict(said, threshold=threshold))
         predictions.write(path, probe, photos)
         both.append((trained, probe))
-    files.write_json(TESTED, measure(both[0], both[1]))
+    measured = measure(both[0], both[1])
+    files.write_json(TESTED, measured)
+    return verdict(measured)
 
 
 def measure(test: Both, validation: Both) -> dict[str, object]:

@@ -13,14 +13,15 @@ METRICS = {"train_frozen": "reports/frozen/metrics.json", "finetune": "reports/f
 CHANCE = 0.05  # how often two equal epochs may be called different
 
 
-def number(rows: Sequence[Row], metrics: Mapping[str, Any]) -> int:
-    """Number of the epoch whose weights are kept: with early stopping the best one, else the last.
+def row(rows: Sequence[Row], metrics: Mapping[str, Any]) -> Row:
+    """The epoch whose weights are kept: with early stopping the best one, or what the phase starts from, else the last.
 
     Args:
         rows: history of the phase.
         metrics: what the phase has measured of the weights that it kept.
     """
-    return int(metrics.get("best_epoch", rows[-1]["epoch"]))
+    number = metrics.get("best_epoch", rows[-1]["epoch"])
+    return next(row for row in rows if row["epoch"] == number)
 
 
 def caveat(stage: str, rows: Sequence[Row], metrics: Mapping[str, Any]) -> str | None:

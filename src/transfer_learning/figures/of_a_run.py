@@ -81,7 +81,7 @@ def draw_training(run: Run) -> None:
     """Learning curves of both phases, and which layers were trained."""
     settings = run.settings
     rows = {stage: history.read(stage) for stage in history.HISTORIES}
-    kept = [kept_epoch.number(rows[stage], json.loads(Path(kept_epoch.METRICS[stage]).read_text())) for stage in rows]
+    kept = [kept_epoch.row(rows[stage], json.loads(Path(kept_epoch.METRICS[stage]).read_text())) for stage in rows]
     frozen, tuned = map(pd.DataFrame, rows.values())
     training.learning_curves(REPORTS / "frozen" / "learning_curves.png", frozen, kept=kept[:1])
     training.learning_curves(REPORTS / "finetune" / "learning_curves.png", frozen, tuned, kept=kept)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from transfer_learning.core.history import Row
 from transfer_learning.figures.drawing import GREY, TRAIN, VALIDATION, drawing
 
 # a ring about the point of an epoch whose weights are kept
@@ -17,18 +18,19 @@ KEPT: Any = {"marker": "o", "ms": 10, "mfc": "none", "mec": "black", "mew": 1.4,
 
 
 def learning_curves(
-    path: Path, frozen: pd.DataFrame, tuned: pd.DataFrame | None = None, *, kept: Sequence[int] = ()
+    path: Path, frozen: pd.DataFrame, tuned: pd.DataFrame | None = None, *, kept: Sequence[Row] = ()
 ) -> None:
     """Accuracy and loss by epoch; with `tuned`, both phases and the line where fine-tuning starts.
 
     Args:
         frozen: columns epoch, loss, accuracy, val_loss, val_accuracy; the first row is the untrained head.
         tuned: the same for the fine-tuning epochs.
-        kept: numbers of the epochs whose weights the phases ended with, which are marked; without, the last one's.
+        kept: the epochs whose weights the phases ended with, which are marked; without, the last one. The first row is
+            drawn where it is one of them.
     """
     history = frozen if tuned is None else pd.concat([frozen, tuned])
-    trained = history[history["epoch"] > 0]
-    marked = trained[trained["epoch"].isin(kept or [trained["epoch"].iloc[-1]])]
+    marked = pd.DataFrame(kept) if kept else history.iloc[-1:]
+    trained = history[history["epoch"] >= min(1, marked["epoch"].min())]
     with drawing(path, nrows=2, figsize=(8, 7.5), sharex=True) as (figure, axes):
         for axis, name, title in zip(axes, ("accuracy", "loss"), ("Accuracy", "Cross-entropy"), strict=True):
             axis.plot(trained["epoch"], trained[name], color=TRAIN, marker="o", ms=3.5, label="training")
