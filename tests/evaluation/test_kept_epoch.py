@@ -18,8 +18,8 @@ def rows(losses: list[float], accuracies: list[float]) -> list[history.Row]:
 
 
 def test_the_epoch_that_is_kept() -> None:
-    assert kept_epoch.number(rows(LOSSES, ACCURACIES), {"photos": 800}) == 20
-    assert kept_epoch.number(rows(LOSSES, ACCURACIES), {"photos": 800, "best_epoch": 17}) == 17
+    assert kept_epoch.row(rows(LOSSES, ACCURACIES), {"photos": 800})["epoch"] == 20
+    assert kept_epoch.row(rows(LOSSES, ACCURACIES), {"photos": 800, "best_epoch": 17})["epoch"] == 17
 
 
 def test_ups_and_downs_of_the_default_run_are_no_reason_to_warn_wherever_it_ends() -> None:
