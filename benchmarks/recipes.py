@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("DVC_", "MLFLOW_"))} | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "DVC_NO_ANALYTICS": "1",
+    "DATA_MIRROR": os.environ.get("DATA_MIRROR", str(ROOT.parent / "shared/data")),  # as for the repository itself
 }
 Change = Callable[[Image.Image], Image.Image] | None
 MOST_TEST = 500  # photos of a class
@@ -41,12 +42,12 @@ def main() -> None:
             run(clone, "git", "config", f"user.{name}", value)
         rows = []
         for name, classes in sets(sorted((ROOT / "data/raw").rglob("*.jpg"))).items():
-            folder = write(Path(aside) / name, classes)
+            folder = write(Path(aside) / name.replace(", ", "_").replace(" ", "_"), classes)
             said = run(clone, "python", "src/cli.py", "new-data", str(folder))
             (proposed,) = [line.strip() for line in said.splitlines() if line.strip().startswith("dvc exp run ")]
             plain = f"dvc exp run -S data=folder -S data.path={folder}"
             for kind, command in (("tutorial", plain), ("proposed", proposed)):
-                rows.append({"set": name, "kind": kind} | measured(clone, command, f"{name}-{kind}".replace(" ", "-")))
+                rows.append({"set": name, "kind": kind} | measured(clone, command, f"{folder.name}-{kind}"))
                 print(rows[-1], flush=True)
     (ROOT / "benchmarks/recipes.json").write_text(json.dumps(rows, indent=1) + "\n")
     (ROOT / "benchmarks/recipes.md").write_text(table(rows))
