@@ -65,6 +65,10 @@ def test_nothing_of_the_workspace_is_lost(swept: Clone, tmp_path: Path) -> None:
     assert clone.run("git", "show", f"refs/exps/{head(clone)[:2]}/{head(clone)[2:]}/{name}:params.yaml") == edited
 
 
+def append(path: Path) -> None:
+    path.write_text(path.read_text() + "# mine\n")
+
+
 def head(clone: Clone) -> str:
     return clone.run("git", "rev-parse", "HEAD").strip()
 
@@ -72,8 +76,8 @@ def head(clone: Clone) -> str:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda folder: (folder / "conf/config.yaml").open("a").write("# mine\n"), "conf/config.yaml: edited and not"),
-        (lambda folder: (folder / "src/fetch.py").open("a").write("# other\n"), "bins was made with other code"),
+        (lambda folder: append(folder / "conf/config.yaml"), "conf/config.yaml: edited and not"),
+        (lambda folder: append(folder / "src/fetch.py"), "bins was made with other code"),
         (lambda folder: (folder / ".dvc/tmp").mkdir(exist_ok=True), "no experiment is named bins"),
     ],
 )
@@ -135,10 +139,10 @@ def test_times_are_of_exactly_these_results(demo_clone: Clone) -> None:
     assert "evaluate" not in timing.measured(stages, workspace=demo_clone.folder)
 
 
-def test_the_table_says_what_it_is_about(swept: Clone, tmp_path: Path) -> None:
+def test_the_table_says_what_it_is_about(demo_clone: Clone, swept: Clone, tmp_path: Path) -> None:
     clone = swept.copy(tmp_path / "clone", experiments=True)
     (clone.folder / ".dvc/tmp").mkdir(exist_ok=True)
-    subprocess.run(["cp", "-a", swept.folder / ".dvc/tmp/seconds", clone.folder / ".dvc/tmp"], check=True)
+    subprocess.run(["cp", "-a", demo_clone.folder / ".dvc/tmp/seconds", clone.folder / ".dvc/tmp"], check=True)
     summary = ("python", "src/cli.py", "summary")
     said = clone.run(*summary)
     assert f"Results of the workspace, as committed in {head(clone)[:7]}" in said

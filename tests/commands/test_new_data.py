@@ -121,8 +121,9 @@ def test_a_photo_in_training_and_its_smaller_copy_in_the_test_are_found(clone: C
 def test_a_page_that_cannot_be_written_is_said_before_the_photos_are_read(clone: Clone, tmp_path: Path) -> None:
     output = clone.run("python", "src/cli.py", "new-data", str(tmp_path), "--pairs", str(tmp_path), code=2)
     assert output.strip().splitlines()[-1].endswith(f"--pairs {tmp_path} is a folder: name a file")
-    with pytest.raises(UserError, match="there is no folder"):
-        pages.refuse(tmp_path / "no/such.html", "--pairs")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file is no folder"):
+        pages.refuse(tmp_path / "file/such.html", "--pairs")
 
 
 def test_what_no_setting_helps_is_said_before_anything_is_trained(clone: Clone, tmp_path: Path) -> None:

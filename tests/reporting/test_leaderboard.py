@@ -50,7 +50,12 @@ def shown(*experiments: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.fixture(autouse=True)
 def consistent(monkeypatch: pytest.MonkeyPatch) -> None:
     """The experiments made up here are of no commit."""
-    monkeypatch.setattr(leaderboard, "_photos", lambda rev: None if rev == "old" else "md5")
+    monkeypatch.setattr(leaderboard, "_recorded", lambda rev: None if rev == "old" else of_photos("md5"))
+
+
+def of_photos(md5: str) -> dict[str, Any]:
+    """A dvc.lock whose photos have this digest."""
+    return {"fetch": {"outs": [{"path": "data/raw", "md5": md5}]}}
 
 
 def read(entries: list[dict[str, Any]]) -> list[leaderboard.Trial]:
@@ -58,7 +63,8 @@ def read(entries: list[dict[str, Any]]) -> list[leaderboard.Trial]:
 
 
 def test_trials_know_which_photos_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(leaderboard, "_photos", lambda rev: {"r": "new photos"}.get(rev, "old photos"))
+    kinds = {"r": of_photos("new photos")}
+    monkeypatch.setattr(leaderboard, "_recorded", lambda rev: kinds.get(rev, of_photos("old photos")))
     assert {(trial.name, trial.photos) for trial in read(shown(entry("a", 700, seed=1)))} == {("a", "new photos")}
 
 

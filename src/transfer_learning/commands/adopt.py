@@ -33,12 +33,16 @@ def run(arguments: argparse.Namespace) -> None:
         found = replace(found, files=[*found.files, Path("README.md")])
         before = kept.keep(f"the workspace before ./tl adopt {arguments.name}")
         changed = found.differing()
-        with undo.all_or_none(changed):
-            found.write()
-            for check in (checks.params, checks.locked, checks.results):
-                if problem := check():
-                    raise UserError(f"{arguments.name} cannot be the default: {problem}")
-        missing = kept.check_out()
+        try:
+            with undo.all_or_none(changed):
+                found.write()
+                missing = kept.check_out()  # DVC would call a stage to be run whose output is another one's
+                for check in (checks.params, checks.locked, checks.results):
+                    if problem := check():
+                        raise UserError(f"{arguments.name} cannot be the default: {problem}")
+        except UserError:
+            kept.check_out()
+            raise
     conf = [path.as_posix() for path in changed if path.parts[0] == "conf"]
     print(f"{arguments.name} is the default now: {kept.name_files(conf) or 'conf/ was so'}; `git diff conf` shows it")
     if before and before != arguments.name:

@@ -42,12 +42,13 @@ def write(html: str, out: Path, option: str) -> None:
 
 
 def refuse(out: Path, option: str) -> None:
-    """Refuse a place where no page can be written, before any work.
+    """Refuse a place where no page can be written, before any work; folders are made on the way.
 
     Raises:
-        UserError: it is a folder, or in none.
+        UserError: it is a folder, or would be in a file.
     """
     if out.is_dir():
         raise UserError(f"{option} {out} is a folder: name a file")
-    if not out.parent.is_dir():
-        raise UserError(f"{option} {out} cannot be written: there is no folder {out.parent}")
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise UserError(f"{option} {out} cannot be written: {there} is no folder")
