@@ -99,3 +99,13 @@ def test_the_frozen_phase_may_start_from_it(demo_clone: Clone, tmp_path: Path) -
         first = next(csv.DictReader(file))
     assert float(first["val_accuracy"]) == pytest.approx(probe["val_accuracy"], abs=1e-5)
     assert float(first["val_loss"]) == pytest.approx(probe["val_loss"], abs=1e-4)
+
+
+def test_many_classes_and_photos_take_no_more_than_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    embeddings, labels = drawn(900, 30, channels=40, apart=3.0)
+    monkeypatch.setattr(linear_probe, "BUDGET", 4 * 900 * 40 * 30 * 300)  # 300 steps: a fit of the usual length thrice
+    found = linear_probe.fit(embeddings, labels, seed=0, threads=1)
+    assert set(found.losses) == set(STRENGTHS[2:5])
+    right = probabilities(embeddings, found.weights).argmax(axis=1) == labels
+    assert right.mean() > 0.9
+    assert found.losses[found.strength] == min(found.losses.values())
