@@ -55,7 +55,7 @@ def in_workspace(settings: Settings) -> Found:
     Raises:
         UserError: split, embeddings or the probe's metrics are missing, or not of one result.
     """
-    _check_results(settings.split.watch)
+    check_results(settings.split.watch)
     classes, split = read_split(SPLIT)
     embeddings = np.concatenate([np.load(baseline.EMBEDDINGS / f"{part}.npy") for part in split])
     labels = np.concatenate([one.labels for one in split.values()]).astype(int)
@@ -94,7 +94,7 @@ def find(
     return order, probabilities
 
 
-def _check_results(corrections: str) -> None:
+def check_results(corrections: str) -> None:
     """Refuse what is not of one result: split.csv, the corrections in it, embeddings and metrics of the probe."""
     stages = lock.read()
     recorded = {
