@@ -17,6 +17,7 @@ from typing import NoReturn
 
 COMMANDS = {
     "new-data": "look at photos of your own and propose settings for them",
+    "labels": "find photos whose label looks wrong, on a page to tick them",
     "sweep": "run a recipe of conf/sweep through DVC's queue",
     "summary": "print the results of the workspace or of an experiment",
     "leaderboard": "compare experiments, in a table and a figure",

@@ -6,12 +6,12 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 import yaml
 from support.clone import Clone
+from support.page import Page
 from support.stores import runs, store_of
 
 from transfer_learning.evaluation import metrics as evaluation
@@ -20,50 +20,7 @@ from transfer_learning.experiments import results
 from transfer_learning.reporting import html as report
 from transfer_learning.reporting import provenance
 
-VOID = {"br", "col", "hr", "img", "input", "link", "meta"}
 SOURCE = provenance.Commit("0" * 40, "2026-01-02T03:04:05+00:00", "a <message> & more", [])
-
-
-class Page(HTMLParser):
-    """A parsed report: elements as (tag, attributes), text, values of <data>; fails on tags that do not match."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len(dict(attrs)) == len(attrs)
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def needs_nothing_else(self) -> None:
-        """Check that nothing is loaded from elsewhere, and that every link leads into the page."""
-        ids = [attributes["id"] for _, attributes in self.elements if "id" in attributes]
-        assert len(ids) == len(set(ids))
-        for tag, attributes in self.elements:
-            assert tag not in ("script", "iframe", "object", "embed")
-            assert not any(name.startswith("on") for name in attributes)
-            for name in {"src", "href", "srcset", "data", "action"} & attributes.keys():
-                value = str(attributes[name])
-                assert value[1:] in ids if tag == "a" else value.startswith("data:")
-        assert "@import" not in self.text
-        assert "url(" not in self.text
-        assert all(picture["alt"] and picture["width"] and picture["height"] for picture in self.all("img"))
 
 
 def test_report_of_the_workspace_is_one_file_with_the_numbers_of_the_results(demo_clone: Clone, tmp_path: Path) -> None:

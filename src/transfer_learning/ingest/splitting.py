@@ -33,16 +33,20 @@ def scan(raw: Path) -> pd.DataFrame:
     return label(found, inventory.read(raw).folder).assign(sha256=list(found.values()))
 
 
-def drop_duplicates(photos: pd.DataFrame) -> pd.DataFrame:
+def drop_duplicates(photos: pd.DataFrame, decided: Iterable[str] = ()) -> pd.DataFrame:
     """Keep one photo of each content: the one in test before validation before training, then the first path.
 
+    Args:
+        decided: paths of photos whose class somebody has decided on.
+
     Raises:
-        UserError: the same content lies in two classes.
+        UserError: the same content lies in two classes, and nobody has decided on one.
     """
-    labels = photos.groupby("sha256")["label"].nunique()
+    labels = photos[~photos["path"].isin(list(decided))].groupby("sha256")["label"].nunique()
     if (labels > 1).any():
         twice = photos[photos["sha256"] == labels.idxmax()].drop_duplicates("label")["path"]
-        raise UserError(f"the same photo lies in two classes: {twice.iloc[0]} and {twice.iloc[1]}; remove one")
+        way = "remove one, or let split.corrections decide"
+        raise UserError(f"the same photo lies in two classes: {twice.iloc[0]} and {twice.iloc[1]}; {way}")
     rank = photos["part"].map({"test": 0, "validation": 1, "train": 2, "": 3})
     first = photos.assign(rank=rank).sort_values(["rank", "path"]).drop_duplicates("sha256")
     return photos.loc[sorted(first.index)]

@@ -113,6 +113,14 @@ class DrawnData(Section):
 
 
 class Split(Section):
+    corrections: Annotated[
+        Annotated[str, Field(min_length=1)] | None,
+        Field(
+            description="A CSV file of labels that somebody has found wrong, as the page of `./tl labels` saves it: "
+            "these photos get another class, or are left out. No other photo changes its part. null is none."
+        ),
+    ]
+    watch: Annotated[str, Field(description=WATCH)]
     test_fraction: Annotated[
         Fraction,
         Field(
