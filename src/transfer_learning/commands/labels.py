@@ -30,10 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
-    from transfer_learning.commands.report import write
     from transfer_learning.ingest import corrections
     from transfer_learning.photos import inventory
-    from transfer_learning.reporting import label_issues, label_page
+    from transfer_learning.reporting import label_issues, label_page, pages
     from transfer_learning.settings import params
 
     settings = params.check(params.read_yaml(Path("params.yaml")))
@@ -44,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
         console.print(table(found.issues[:LISTED]))
     console.print(f"{len(found.issues):,} of {found.photos:,} photos have a label that looks wrong")
     html = label_page.render(found, inventory.read(Path("data/raw")), earlier, data=settings.data.name)
-    write(html, arguments.out)
+    pages.write(html, arguments.out, "--out")
     shown = min(len(found.issues), label_page.MOST)
     print(f"{arguments.out}: {shown:,} of them to look at, the surest first, {len(html) / 1e6:.1f} MB")
 

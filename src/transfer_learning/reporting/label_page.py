@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
@@ -19,9 +18,9 @@ from transfer_learning.core.errors import UserError
 from transfer_learning.ingest.corrections import COLUMNS, Correction
 from transfer_learning.photos import decode
 from transfer_learning.photos.inventory import Photos
+from transfer_learning.reporting import pages
 from transfer_learning.reporting.label_issues import Found, Issue
 
-TEMPLATES = Path(__file__).parent / "templates"
 MOST = 300  # photos on the page: a person looks at as many in ten minutes
 LONGEST = 240  # pixels of a thumbnail's longer side
 QUALITY = 80  # of its JPEG, 1 to 95: 10 kB or so
@@ -60,11 +59,9 @@ def render(found: Found, photos: Photos, earlier: Sequence[Correction], *, data:
     Raises:
         UserError: a photo is gone or has changed since fetch.
     """
-    templates = Environment(
-        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    script = (TEMPLATES / "labels.js").read_text(encoding="utf-8")  # of ours alone: what is named is in attributes
+    script = (pages.TEMPLATES / "labels.js").read_text(
+        encoding="utf-8"
+    )  # of ours alone: what is named is in attributes
     before = {one.sha256: one for one in earlier}
 
     def card(issue: Issue) -> Card:
@@ -75,7 +72,7 @@ def render(found: Found, photos: Photos, earlier: Sequence[Correction], *, data:
 
     with ThreadPoolExecutor() as pool:
         cards = list(pool.map(card, found.issues[:MOST]))
-    return templates.get_template("labels.html.j2").render(
+    return pages.template("labels.html.j2").render(
         data=data,
         cards=cards,
         found=found,
@@ -101,4 +98,4 @@ def _seen(photos: Photos, path: Path) -> tuple[str, tuple[str, int, int]]:
     packed = io.BytesIO()
     Image.fromarray(pixels).save(packed, "JPEG", quality=QUALITY, optimize=True)
     height, width, _ = pixels.shape
-    return sha256, (f"data:image/jpeg;base64,{base64.b64encode(packed.getvalue()).decode()}", width, height)
+    return sha256, (pages.data_uri(packed.getvalue(), "jpeg"), width, height)
