@@ -136,7 +136,7 @@ def test_split_takes_them_from_the_setting_and_writes_nothing_where_they_do_not_
     before = (clone.folder / "data/split.csv").read_text()
     path, label, _ = next(line for line in before.splitlines() if line.endswith(",test")).split(",")
     sha256 = splitting.scan(clone.folder / "data/raw").set_index("path").loc[path, "sha256"]
-    other = "cross" if label == "circle" else "circle"
+    other = "cross" if label == "disc" else "disc"
     ticks = clone.folder / "ticks.csv"
     ticks.write_text(HEAD + f"{path},{sha256},{label},{other}\n")
     clone.run("python", "src/cli.py", "params", "+experiment=demo", "split.corrections=ticks.csv")

@@ -139,8 +139,8 @@ def test_a_moved_repository_finds_its_artifacts(trained: Clone, tmp_path: Path) 
     run = runs(client, stage="finetune", dvc_experiment="workspace")[0]
     assert run.info.artifact_uri.startswith(moved.as_uri())
     kept = [file.path for file in client.list_artifacts(run.info.run_id, "predictions")]
-    names = ("per_class", "predictions", "validation_predictions")
-    assert kept == [f"predictions/{name}.csv" for name in names]
+    names = ("per_class.csv", "predictions.csv", "probe", "validation_predictions.csv")
+    assert kept == [f"predictions/{name}" for name in names]
 
 
 def test_predict_does_the_rest_where_a_photo_is_broken(trained: Clone, tmp_path: Path) -> None:

@@ -59,9 +59,7 @@ def render(found: Found, photos: Photos, earlier: Sequence[Correction], *, data:
     Raises:
         UserError: a photo is gone or has changed since fetch.
     """
-    script = (pages.TEMPLATES / "labels.js").read_text(
-        encoding="utf-8"
-    )  # of ours alone: what is named is in attributes
+    script = (pages.TEMPLATES / "labels.js").read_text(encoding="utf-8")  # names are in attributes
     before = {one.sha256: one for one in earlier}
 
     def card(issue: Issue) -> Card:
