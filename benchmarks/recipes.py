@@ -105,7 +105,7 @@ def measured(clone: Path, command: str, name: str) -> dict[str, object]:
         "probe_test": against["test_accuracy"], "tuned_validation": tuned["val_accuracy"],
         "tuned_test": test["accuracy"], "gained": against["gained"], "lost": against["lost"],
         "p_value": against["p_value"], "best_epoch": tuned.get("best_epoch"), "seconds": round(seconds),
-        "command": command,
+        "command": command.replace(f"{clone.parent}/", ""),
     }  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def table(rows: list[dict[str, object]]) -> str:
         probe, tuned = (f"{row[f'{kind}_validation']:.1%}, {row[f'{kind}_test']:.1%}" for kind in ("probe", "tuned"))
         lines.append(
             f"| {row['set']} | {row['kind']} | {row['validation']} | {row['test']} | {probe} | {tuned} "
-            f"| {row['p_value']:.2g} | {row['seconds']} s |"
+            f"| {row['p_value'] or '< 1e-6'} | {row['seconds']} s |"
         )
     return "\n".join([*lines, "", "Made by `python benchmarks/recipes.py`."]) + "\n"
 

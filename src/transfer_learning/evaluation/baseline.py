@@ -83,11 +83,16 @@ def in_folder(folder: Path = Path()) -> dict[str, Any]:
     return {name: value for path in paths for name, value in json.loads(path.read_text()).items()}
 
 
+def chance(p_value: float) -> str:
+    """A p-value of six decimals in words."""
+    return f"p = {p_value:.2g}" if p_value else "p < 1e-6"
+
+
 def verdict(found: dict[str, Any]) -> str:
     """Whether the trained model beats the probe on the test photos, in a line, from what `in_folder` gives."""
     more, photos = found["gained"] - found["lost"], found["test_photos"]
     said = f"{abs(more)} {'more' if more > 0 else 'fewer'}" if more else "as many"
-    said += f" right of {photos} test photos, p = {found['p_value']:.2g}"
+    said += f" right of {photos} test photos, {chance(found['p_value'])}"
     if more > 0 and found["p_value"] < SIGNIFICANCE:
         return f"fine-tuning beats the linear probe: {said}"
     return f"fine-tuning does not beat the linear probe: {said}"

@@ -12,7 +12,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from transfer_learning.core.errors import UserError
-from transfer_learning.evaluation.baseline import FITTED, TESTED
+from transfer_learning.evaluation.baseline import FITTED, TESTED, chance
 from transfer_learning.evaluation.metrics import wilson_interval
 from transfer_learning.experiments import lock, revisions
 from transfer_learning.figures import drawing
@@ -239,7 +239,7 @@ def _against(trial: Trial) -> str:
     if "probe/val_gained" not in found:
         return ""
     more = int(found["probe/val_gained"] - found["probe/val_lost"])
-    return f"{more:+d} of {found['finetune/photos']:.0f}, p = {found['probe/val_p_value']:.2g}"
+    return f"{more:+d} of {found['finetune/photos']:.0f}, {chance(found['probe/val_p_value'])}"
 
 
 def _spread(values: Sequence[float]) -> str:
