@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from markupsafe import Markup
 from PIL import Image
 
 from transfer_learning.core import files
@@ -76,7 +75,7 @@ def render(found: Found, photos: Photos, earlier: Sequence[Correction], *, data:
         found=found,
         earlier=earlier,
         columns=",".join(COLUMNS),
-        script=Markup(script),
+        script=script,
         digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 

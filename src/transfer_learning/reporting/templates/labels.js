@@ -10,8 +10,8 @@ function cell(text) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-// The file: earlier corrections, then what is ticked, which goes before an earlier one of the same photo. A photo that is
-// given back the class of its folder needs none.
+// The file: earlier corrections, then what is ticked, which goes before an earlier one of the same photo. A photo that
+// is given back the class of its folder needs none.
 function corrections() {
   const ticked = cards.filter((card) => box(card).checked);
   const again = new Set(ticked.map((card) => card.dataset.sha256));
@@ -21,7 +21,8 @@ function corrections() {
     ...ticked.map((card) => ({ ...card.dataset, label: choice(card).value })),
   ].filter((row) => row.label !== row.given);
   const columns = form.dataset.columns.split(",");
-  return [columns, ...rows.map((row) => columns.map((column) => cell(row[column])))].map((row) => `${row.join(",")}\n`).join("");
+  const lines = [columns, ...rows.map((row) => columns.map((column) => cell(row[column])))];
+  return lines.map((line) => `${line.join(",")}\n`).join("");
 }
 
 function show() {
