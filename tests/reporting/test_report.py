@@ -52,6 +52,7 @@ def test_report_of_the_workspace_is_one_file_with_the_numbers_of_the_results(dem
     assert "fine_tune_at4" in page.text
     assert clone.run("git", "rev-parse", "HEAD").strip() in page.text
     assert "Uncommitted changesnone" in page.text
+    assert "the linear probe: " in page.text
     client = store_of(clone.folder)
     (run,) = runs(client, stage="finetune", dvc_experiment="workspace")
     kept = client.download_artifacts(run.info.run_id, "report/report.html", str(tmp_path))
