@@ -58,3 +58,19 @@ def test_files_of_any_data_lie_in_the_store(opened: recorder.Recorder, name: str
     assert opened.sync(found, status="FINISHED", live_tags={}, replace_files=False)[-1] == "1 files"
     (run,) = opened.runs(str(opened.experiment(name)), {"dvc_experiment": "any"})
     assert run.info.artifact_uri.startswith(f"{Path('mlartifacts').resolve().as_uri()}/")
+
+
+def test_a_model_that_a_killed_process_has_begun_is_finished_and_no_second_one_made(
+    opened: recorder.Recorder,
+) -> None:
+    client, experiment = opened.client, str(opened.experiment("drawn"))
+    (run,) = opened.runs(experiment, {"stage": "finetune"})
+    (whole,) = client.search_logged_models([experiment])
+    client.delete_logged_model(whole.model_id)
+    begun = client.create_logged_model(experiment, name="model", source_run_id=run.info.run_id)
+    assert record.missing() == ["workspace finetune: model"]
+    (model,) = client.search_logged_models([experiment])
+    assert (model.model_id, str(model.status)) == (begun.model_id, "READY")
+    assert opened.has_files(model)
+    assert model.model_id in [output.model_id for output in client.get_run(run.info.run_id).outputs.model_outputs]
+    assert record.missing() == []

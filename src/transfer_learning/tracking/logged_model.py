@@ -25,9 +25,10 @@ def log_model(run_id: str, folder: Path, model_id: str | None = None) -> None:
     Args:
         run_id: of the run that the model is of.
         folder: has the model, and the code of its commit.
-        model_id: of the run's logged model, where that has lost its files; None for a new one.
+        model_id: of the run's logged model, where that has lost its files or was never finished; None for a new one.
     """
     import mlflow
+    from mlflow.entities import LoggedModelOutput
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
     from mlflow.types.schema import AnyType
@@ -62,7 +63,11 @@ def log_model(run_id: str, folder: Path, model_id: str | None = None) -> None:
         with tempfile.TemporaryDirectory() as aside:  # log_model wants to add the model to its run a second time
             made = mlflow.models.Model(run_id=run_id, model_id=model_id)
             mlflow.pyfunc.save_model(f"{aside}/model", mlflow_model=made, **about)
-            mlflow.MlflowClient(uri()).log_model_artifacts(model_id, f"{aside}/model")
+            client = mlflow.MlflowClient(uri())
+            client.log_model_artifacts(model_id, f"{aside}/model")
+            client.finalize_logged_model(model_id, "READY")
+            if model_id not in [output.model_id for output in client.get_run(run_id).outputs.model_outputs]:
+                client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
 
 
 @contextmanager

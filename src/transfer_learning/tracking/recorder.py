@@ -216,7 +216,8 @@ class Recorder(Store):
     def _model(self, run: Any, contents: Contents, added: list[str]) -> str | None:
         model = self.model_of(run.info.experiment_id, run.info.run_id)
         if (contents.folder / MODEL).exists() and not (model and self.has_files(model)):
-            log_model(run.info.run_id, contents.folder, model.model_id if model else None)
+            begun = model or self.begun_model(run.info.experiment_id, run.info.run_id)
+            log_model(run.info.run_id, contents.folder, begun.model_id if begun else None)
             model = self.model_of(run.info.experiment_id, run.info.run_id)
             added.append("model")
         return model.model_id if model else None

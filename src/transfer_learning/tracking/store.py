@@ -170,8 +170,15 @@ class Store:
 
     def model_of(self, experiment: str, run_id: str) -> Any:
         """The finished logged model of a run; None where it has none."""
+        return self._model_with("READY", experiment, run_id)
+
+    def begun_model(self, experiment: str, run_id: str) -> Any:
+        """A logged model of a run that a killed process has not finished; None where there is none."""
+        return self._model_with("PENDING", experiment, run_id)
+
+    def _model_with(self, status: str, experiment: str, run_id: str) -> Any:
         for model in self.client.search_logged_models([experiment], f"source_run_id = '{run_id}'"):
-            if str(model.status) in ("LoggedModelStatus.READY", "READY"):
+            if str(model.status) in (f"LoggedModelStatus.{status}", status):
                 return model
         return None
 
