@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transfer_learning.evaluation import baseline
+from transfer_learning.evaluation import baseline, metrics
 from transfer_learning.evaluation.predictions import Predictions
 
 
@@ -39,7 +39,7 @@ def test_photos_are_counted_that_only_one_of_both_has_right() -> None:
     ],
 )
 def test_the_verdict_is_a_line(gained: int, lost: int, said: str) -> None:
-    p_value = round(baseline.metrics.mcnemar(lost, gained), 6)  # as in the file
+    p_value = round(metrics.mcnemar(lost, gained), 6)  # as in the file
     assert baseline.verdict({"gained": gained, "lost": lost, "p_value": p_value, "test_photos": 450}) == said
 
 

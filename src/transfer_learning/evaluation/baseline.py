@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from transfer_learning.core import files, weights
-from transfer_learning.evaluation import metrics, predictions
+from transfer_learning.evaluation import predictions
 from transfer_learning.evaluation.predictions import Predictions
 from transfer_learning.network.head import probabilities
 from transfer_learning.photos.inventory import Photos
@@ -34,6 +34,8 @@ def write(test: Predictions, validation: Predictions, photos: Photos, *, thresho
         photos: those that were predicted are among them.
         threshold: as for the trained model.
     """
+    from transfer_learning.evaluation import metrics  # scikit-learn is for evaluate, not for all who read results
+
     head = weights.read(WEIGHTS)
     both: list[Both] = []
     for part, path, trained in (("test", PREDICTIONS, test), ("validation", VALIDATION, validation)):
@@ -56,11 +58,13 @@ def measure(test: Both, validation: Both) -> dict[str, object]:
         test: what the trained model and the probe make of the test photos.
         validation: the same of the validation photos.
     """
+    from transfer_learning.evaluation.metrics import mcnemar
+
     found: dict[str, object] = {}
     for beginning, (trained, probe) in (("", test), ("val_", validation)):
         gained, lost = int((~trained.wrong & probe.wrong).sum()), int((trained.wrong & ~probe.wrong).sum())
         found |= {f"{beginning}gained": gained, f"{beginning}lost": lost}
-        found[f"{beginning}p_value"] = metrics.mcnemar(lost, gained)
+        found[f"{beginning}p_value"] = mcnemar(lost, gained)
     probe = test[1]
     own = probe.probabilities[np.arange(len(probe.labels)), probe.labels]
     return found | {

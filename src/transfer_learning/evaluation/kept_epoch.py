@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scipy.stats import binom
-
 from transfer_learning.core.history import Row
 
 METRICS = {"train_frozen": "reports/frozen/metrics.json", "finetune": "reports/finetune/metrics.json"}  # by stage
@@ -46,6 +44,8 @@ def caveat(stage: str, rows: Sequence[Row], metrics: Mapping[str, Any]) -> str |
     more = wrong[1] - wrong[0]
     changed = max(more, -(-sum(wrong) // 2))
     changed += (changed - more) % 2  # so many one way, the others the other way
+    from scipy.stats import binom  # takes a third of a second to import, and most results do not come this far
+
     if more <= 0 or binom.sf((changed + more) // 2 - 1, changed, 0.5) >= CHANCE:
         return None
     at = [f"{row['val_accuracy']:.1%} on validation" for row in (best, last)]
