@@ -21,7 +21,7 @@ os.chdir(ROOT)
 sys.path.insert(0, str(ROOT / "src"))
 
 from transfer_learning.core import files, surroundings
-from transfer_learning.evaluation import baseline
+from transfer_learning.network import stored
 from transfer_learning.photos.parts import SPLIT, read_split
 from transfer_learning.reporting import label_issues
 from transfer_learning.training import linear_probe
@@ -83,7 +83,7 @@ def markdown(rows: list[dict[str, float | None]], photos: int) -> str:
 
 def main() -> None:
     _, split = read_split(SPLIT)
-    embeddings = np.concatenate([np.load(baseline.EMBEDDINGS / f"{part}.npy") for part in split])
+    embeddings = np.concatenate([stored.embeddings(part) for part in split])
     labels = np.concatenate([one.labels for one in split.values()]).astype(int)
     rows = [measured(embeddings, labels, len(split["train"].labels), seed) for seed in (None, *SEEDS)]
     folder = ROOT / "benchmarks"

@@ -87,9 +87,7 @@ def scene(generator: np.random.Generator) -> Image.Image:
     hills = sum(np.sin(x * grid * 6 + generator.uniform(0, 6)) / grid for grid in (1, 2, 5))
     line = horizon + generator.normal(0, 0.01) * (x - 0.5) + generator.choice([0, 0.01, 0.04]) * hills
     pixels = np.where(y > line[None, :, None], ground + generator.uniform(5, 40) * texture, sky)
-    corners = generator.uniform(0, 0.5) * (
-        (x[None, :, None] - 0.5) ** 2 + (y - 0.5) ** 2
-    )  # darker, as lenses make them
+    corners = generator.uniform(0, 0.5) * ((x[None, :, None] - 0.5) ** 2 + (y - 0.5) ** 2)  # darker, as lenses do
     image = Image.fromarray(np.clip(pixels * (1 - corners), 0, 255).astype(np.uint8))
     for _ in range(generator.integers(0, 4)):
         _thing(ImageDraw.Draw(image), generator.uniform(0, width), generator.uniform(horizon, 1) * height, generator)
@@ -134,9 +132,7 @@ class Photos:
 
     def hashed(self) -> np.ndarray:
         """(n,) difference hashes of 8 x 8 bits."""
-        small = [
-            Image.fromarray(pixels).convert("L").resize((9, 8), Image.Resampling.BOX) for pixels in self.thumbnails
-        ]
+        small = (Image.fromarray(one).convert("L").resize((9, 8), Image.Resampling.BOX) for one in self.thumbnails)
         grey = np.stack([np.asarray(image) for image in small])
         return np.packbits((grey[:, :, :-1] < grey[:, :, 1:]).reshape(-1, 64), axis=1).view(">u8")[:, 0].astype("u8")
 
@@ -211,13 +207,16 @@ def markdown(result: dict[str, Any]) -> str:
     """The numbers as tables."""
     kinds = {"real": "cats and dogs", "drawn": "drawn skies and horizons"}
     lines = [
-        f"Of {COPIED} made copies of each kind, how many were found; in brackets by the rule before, {BITS} bits of "
+        f"Of {COPIED} made copies of each kind, how many were found; in brackets by the rule before, {BITS} bits of 64"
+        " of a difference hash. Copies are JPEG files of quality 75, 50 where the side is 60 %.",
+        "",
+        f"| copy | {' | '.join(kinds.values())} |",
+        "|---|--:|--:|",
     ]
-    lines[0] += "64 of a difference hash. Copies are JPEG files of quality 75, 50 where the side is 60 %."
-    lines += ["", f"| copy | {' | '.join(kinds.values())} |", "|---|--:|--:|"]
     for number, kind in enumerate(KINDS):
         cells = [result[name]["copies"][number] for name in kinds]
-        lines.append(f"| {kind} | {' | '.join(_found(row) for row in cells)} |")
+        shown = [f"{row['found']} ({row['found_before']})" for row in cells]
+        lines.append(f"| {kind} | {' | '.join(shown)} |")
     lines += ["", "Among the photos as they are, every pair compared:", ""]
     lines += ["| | photos | pairs now | pairs before |", "|---|--:|--:|--:|"]
     for name, title in kinds.items():
@@ -227,16 +226,9 @@ def markdown(result: dict[str, Any]) -> str:
     said = "; ".join(f"{one} and {other}" for one, other, _ in result["real"]["alone"]["now"])
     lines += ["", f"Of the real photos: {said}. Beside copies, {wrong} others were said. No drawn pair is right."]
     row = result["many"]
-    lines += [
-        "",
-        f"{row['photos']:,} photos in three parts: {row['cpu_seconds']:.0f} s of CPU time and {row['mb']:.0f} MB",
-    ]
-    lines[-1] += f" beside the thumbnails, which take {row['thumbnails_mb']:.0f} MB."
+    took = f"{row['cpu_seconds']:.0f} s of CPU time and {row['mb']:.0f} MB beside the thumbnails"
+    lines += ["", f"{row['photos']:,} photos in three parts: {took}, which take {row['thumbnails_mb']:.0f} MB."]
     return "\n".join(lines) + "\n"
-
-
-def _found(row: dict[str, Any]) -> str:
-    return f"{row['found']} ({row['found_before']})"
 
 
 def main() -> None:

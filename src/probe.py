@@ -18,22 +18,22 @@ from transfer_learning.stage.unfinished import unfinished
 def main() -> None:
     settings = load("probe")
     setup(seed=settings.seed, threads=settings.runtime.threads)
-    from transfer_learning.network import backbone, embeddings
+    from transfer_learning.network import backbone, embeddings, head, stored
     from transfer_learning.photos import inventory, parts
     from transfer_learning.training import linear_probe
 
     base = backbone.build(settings.model.name, size=settings.images.size, alpha=settings.model.alpha)
     backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
     _, split = parts.read_split(parts.SPLIT)
-    with unfinished(embeddings.FOLDER, "probe") as folder:
+    with unfinished(stored.EMBEDDINGS, "probe") as folder:
         embeddings.compute(base, split, inventory.read(Path("data/raw")), folder, size=settings.images.size)
-        train, validation = (embeddings.read(part, folder) for part in ("train", "validation"))
+        train, validation = (stored.embeddings(part, folder) for part in ("train", "validation"))
         threads = settings.runtime.threads or surroundings.cores()
         probe = linear_probe.fit(train, split["train"].labels, seed=settings.seed, threads=threads)
         measured = linear_probe.measure(probe, validation, split["validation"].labels)
-        weights.write(linear_probe.WEIGHTS, probe.weights)
-        files.write_json(linear_probe.METRICS, measured)
-        files.put(folder, embeddings.FOLDER)
+        weights.write(head.PROBE, probe.weights)
+        files.write_json(head.PROBE_METRICS, measured)
+        files.put(folder, stored.EMBEDDINGS)
     print(f"linear probe: {measured['val_accuracy']:.1%} of {measured['photos']} validation photos")
 
 

@@ -30,6 +30,7 @@ def train(settings: Settings, follower: announce.Follower) -> None:
     setup(seed=settings.seed, threads=settings.runtime.threads)
     from transfer_learning.core import history
     from transfer_learning.network import stored
+    from transfer_learning.network.head import PROBE
     from transfer_learning.training import classifier, epochs, inputs, optimizers
 
     validation = stored.read(stored.FOLDER, "validation")
@@ -37,7 +38,7 @@ def train(settings: Settings, follower: announce.Follower) -> None:
     channels, phase = validation.pooled.shape[-1], settings.train_frozen
     model = classifier.head(channels, classes=examples.classes, dropout=settings.model.dropout, seed=settings.seed)
     if phase.start == "probe":
-        classifier.start_from(model, weights.read(Path("models/probe.weights.h5")))
+        classifier.start_from(model, weights.read(PROBE))
     optimizer = optimizers.build(
         phase,
         model.trainable_variables,

@@ -172,3 +172,23 @@ def test_the_comment_of_a_thousand_classes_with_long_names_is_short_enough(clone
         problems=[("other results", " ".join(long))] * 1000,
     )  # fmt: skip
     assert len(comparison_text.markdown(found, ["a.png"])) < 65_536
+
+
+@pytest.mark.parametrize(
+    ("numbers", "patience", "wrong"),
+    [
+        ([3, 4], 0, False), ([2, 3, 4], 0, True), ([2, 3, 4], 1, False), ([2, 3], 1, False), ([3, 4], 1, False),
+        ([2, 3, 4, 5], 1, True), ([1, 2, 3], 1, True), ([2, 4], 1, True),
+    ],
+)  # fmt: skip
+def test_fine_tuning_that_may_keep_what_it_starts_from_begins_with_it(
+    numbers: list[int], patience: int, wrong: bool
+) -> None:
+    def rows(epochs: list[int]) -> list[dict[str, float]]:
+        same = {"loss": 0.1, "accuracy": 0.9, "val_loss": 0.1, "val_accuracy": 0.9}
+        return [{"epoch": epoch, **same} for epoch in epochs]
+
+    histories = {"train_frozen": rows([0, 1, 2]), "finetune": rows(numbers)}
+    phase = {"epochs": 2, "early_stopping": patience}
+    found = contradictions.epochs(histories, {"train_frozen": {"epochs": 2}, "finetune": phase})
+    assert bool(found) == wrong, found

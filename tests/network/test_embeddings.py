@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from transfer_learning.ingest.drawn import draw_dataset
-from transfer_learning.network import backbone, embeddings
+from transfer_learning.network import backbone, embeddings, stored
 from transfer_learning.photos import chunks
 from transfer_learning.photos.inventory import Photos
 from transfer_learning.photos.parts import Part
@@ -35,7 +35,7 @@ def test_they_are_the_pooled_output_of_the_network_and_go_on_where_they_stopped(
     for name, part in parts.items():
         pixels = np.concatenate([chunk for _, chunk in chunks.chunks(photos.chosen(part.paths), size=32)])
         expected = np.asarray(base(backbone.preprocess(pixels, "small_cnn"), training=False)).mean(axis=(1, 2))
-        found = embeddings.read(name, whole)
+        found = stored.embeddings(name, whole)
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 

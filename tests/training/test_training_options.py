@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 from sklearn.utils.class_weight import compute_class_weight
@@ -213,6 +214,26 @@ def test_what_a_phase_starts_from_is_kept_where_no_epoch_is_better(ema: float, t
     assert history["epoch"].tolist() == [0, 1, 2]
     np.testing.assert_array_equal(kernel(model), start[HEAD][0][:, 0].astype(float))
     assert metrics(history, settings)["best_epoch"] == 0
+
+
+def test_a_step_that_is_no_better_than_those_before_ends_with_their_weights(tmp_path: Path) -> None:
+    model = classifier.head(4, classes=2, dropout=0.0, seed=0)
+    start = {HEAD: [np.full((4, 1), 0.3, np.float32), np.zeros(1, np.float32)]}
+    classifier.start_from(model, start)
+    settings = phase(optimizer="sgd", learning_rate=0.1, batch_size=12, epochs=9, early_stopping=2)
+    optimizer = optimizers.build(settings, model.trainable_variables, learning_rate=0.1, epochs=9, photos=12)
+    epochs.compile_model(model, optimizer, classes=2)
+    same = {"loss": 0.01, "accuracy": 1.0, "val_loss": 0.01, "val_accuracy": 1.0}
+    history = epochs.train(
+        model,
+        Examples(from_array(INPUTS), LABELS, in_order(from_array(INPUTS), LABELS, classes=2), classes=2, views=2),
+        epochs.Session(0, lambda _: None, tmp_path),
+        phase=settings,
+        epochs=range(12, 21),
+        before=pd.DataFrame([{"epoch": epoch, **same} for epoch in (10, 11)]),
+    )
+    assert history["epoch"].tolist() == [12]  # the first of the equal ones before, 10, was two epochs ago
+    np.testing.assert_array_equal(kernel(model), start[HEAD][0][:, 0].astype(float))
 
 
 def test_an_option_that_nothing_looks_at_is_refused() -> None:

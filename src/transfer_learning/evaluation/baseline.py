@@ -12,11 +12,11 @@ import numpy as np
 from transfer_learning.core import files, weights
 from transfer_learning.evaluation import predictions
 from transfer_learning.evaluation.predictions import Predictions
-from transfer_learning.network.head import probabilities
+from transfer_learning.network import stored
+from transfer_learning.network.head import PROBE, PROBE_METRICS, probabilities
 from transfer_learning.photos.inventory import Photos
 
-WEIGHTS, EMBEDDINGS = Path("models/probe.weights.h5"), Path("data/embeddings")
-FITTED, TESTED = Path("reports/probe/metrics.json"), Path("reports/probe/test.json")
+FITTED, TESTED = PROBE_METRICS, Path("reports/probe/test.json")
 PREDICTIONS, VALIDATION = Path("reports/probe/predictions.csv"), Path("reports/probe/validation_predictions.csv")
 SIGNIFICANCE = 0.05
 
@@ -36,10 +36,10 @@ def write(test: Predictions, validation: Predictions, photos: Photos, *, thresho
     """
     from transfer_learning.evaluation import metrics  # scikit-learn is for evaluate, not for all who read results
 
-    head = weights.read(WEIGHTS)
+    head = weights.read(PROBE)
     both: list[Both] = []
     for part, path, trained in (("test", PREDICTIONS, test), ("validation", VALIDATION, validation)):
-        said = probabilities(np.load(EMBEDDINGS / f"{part}.npy"), head)
+        said = probabilities(stored.embeddings(part), head)
         probe = replace(trained, probabilities=said, predicted=metrics.predict(said, threshold=threshold))
         predictions.write(path, probe, photos)
         both.append((trained, probe))

@@ -102,7 +102,7 @@ def _choose(conf: Path, flat: Flat) -> list[Option]:
         if not isinstance(entry, dict):
             continue
         group, now = next(iter(entry.items()))
-        if group.removeprefix("override /") == "experiment":
+        if group.removeprefix("override /") in ("experiment", "recipe"):
             text = yaml_text.remove(text, ("defaults", number))
             continue
         section = f"{group}."

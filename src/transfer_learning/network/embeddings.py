@@ -1,9 +1,4 @@
-"""Embeddings: what the pretrained network makes of every photo as it is, in data/embeddings.
-
-    train.npy, validation.npy, test.npy  (n, channels) float32: the whole backbone's output, averaged over space
-
-n counts the photos of a part in the order of split.csv.
-"""
+"""Embeddings: what the pretrained network makes of every photo as it is, into the files that `stored` reads."""
 
 from __future__ import annotations
 
@@ -18,14 +13,12 @@ from tqdm import tqdm
 
 from transfer_learning.core.files import check_space, written_aside
 from transfer_learning.network.backbone import preprocess
+from transfer_learning.network.features import AT_ONCE
 from transfer_learning.network.folding import InferenceMode
 from transfer_learning.network.runtime import at_once
 from transfer_learning.photos.chunks import chunks
 from transfer_learning.photos.inventory import Photos
 from transfer_learning.photos.parts import Part
-
-FOLDER = Path("data/embeddings")
-AT_ONCE = 8  # photos in one call of the network, as in featurize
 
 
 def compute(base: keras.Model, parts: dict[str, Part], photos: Photos, folder: Path, *, size: int) -> None:
@@ -66,8 +59,3 @@ def compute(base: keras.Model, parts: dict[str, Part], photos: Photos, folder: P
                     aside.write_text(json.dumps(start + len(chunk)))
                 bar.update(len(chunk))
         progress.unlink()
-
-
-def read(part: str, folder: Path = FOLDER) -> np.ndarray:
-    """Embeddings (n, channels) float32 of the photos of a part."""
-    return np.asarray(np.load(folder / f"{part}.npy"))

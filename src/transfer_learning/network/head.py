@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from transfer_learning.core.weights import Weights
 
 HEAD = "head"
+PROBE, PROBE_METRICS = Path("models/probe.weights.h5"), Path("reports/probe/metrics.json")  # of the linear probe
 
 
 def logits(classes: int) -> int:

@@ -1,9 +1,11 @@
-"""Features as featurize stores them in data/features, and how training reads them.
+"""Features as featurize stores them in data/features, and embeddings as probe does in data/embeddings.
 
     train_activations.npy  (views, n, h, w, c) float16: the activations at the boundary
     train_pooled.npy       (views, n, channels) float32: the whole backbone's output, averaged over space
     train_labels.npy       (n,) uint8, above 256 classes uint16
     validation_*.npy       the same with one view, not augmented
+
+    train.npy, validation.npy, test.npy  (n, channels) float32: the same output for every photo as it is
 
 n counts the photos of a part in the order of split.csv; the labels are indices into the sorted classes.
 """
@@ -16,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-FOLDER = Path("data/features")
+FOLDER, EMBEDDINGS = Path("data/features"), Path("data/embeddings")
 KINDS = ("activations", "pooled")
 
 
@@ -57,3 +59,8 @@ def read(folder: Path, part: str) -> Features:
     """Open the features of `train` or `validation`."""
     activations, pooled = (Stored(folder / f"{part}_{kind}.npy") for kind in KINDS)
     return Features(activations, pooled, np.load(folder / f"{part}_labels.npy"))
+
+
+def embeddings(part: str, folder: Path = EMBEDDINGS) -> np.ndarray:
+    """Embeddings (n, channels) float32 of the photos of a part: train, validation or test."""
+    return np.asarray(np.load(folder / f"{part}.npy"))

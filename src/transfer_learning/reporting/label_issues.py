@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,14 @@ from pathlib import Path
 import numpy as np
 from cleanlab.filter import find_label_issues
 
-from transfer_learning.core import files, surroundings
+from transfer_learning.core import surroundings
 from transfer_learning.core.errors import UserError
-from transfer_learning.evaluation import baseline
 from transfer_learning.experiments import lock
+from transfer_learning.network import stored
+from transfer_learning.network.head import PROBE_METRICS
 from transfer_learning.photos.parts import SPLIT, read_split
 from transfer_learning.settings.schema import Settings
+from transfer_learning.stage import timing
 from transfer_learning.training import linear_probe
 
 LIKELY = 10  # classes of an issue that are named, the most probable ones
@@ -57,9 +58,9 @@ def in_workspace(settings: Settings) -> Found:
     """
     check_results(settings.split.watch)
     classes, split = read_split(SPLIT)
-    embeddings = np.concatenate([np.load(baseline.EMBEDDINGS / f"{part}.npy") for part in split])
+    embeddings = np.concatenate([stored.embeddings(part) for part in split])
     labels = np.concatenate([one.labels for one in split.values()]).astype(int)
-    strength = json.loads(linear_probe.METRICS.read_text())["strength"]
+    strength = json.loads(PROBE_METRICS.read_text())["strength"]
     threads = settings.runtime.threads or surroundings.cores()
     order, probabilities = find(embeddings, labels, strength=strength, seed=settings.seed, threads=threads)
     photos = [(path, part) for part, one in split.items() for path in one.paths]
@@ -103,16 +104,8 @@ def check_results(corrections: str) -> None:
         for kind in kinds
         for entry in stages.get(stage, {}).get(kind, [])
     }
-    for path in (Path(corrections), SPLIT, baseline.EMBEDDINGS, linear_probe.METRICS):
+    for path in (Path(corrections), SPLIT, stored.EMBEDDINGS, PROBE_METRICS):
         if not path.exists():
             raise UserError(f"{path} is missing: `dvc repro probe` makes it")
-        if _md5(path) != recorded.get(path.as_posix()):
+        if timing.as_in_lock(path) != recorded.get(path.as_posix()):
             raise UserError(f"{path} is not that of the results in {lock.FILE}: `dvc repro probe` makes them anew")
-
-
-def _md5(path: Path) -> str:
-    """md5 of a file, or of a folder as DVC has it: of the list of its files."""
-    if path.is_file():
-        return files.digest(path, "md5")
-    listed = [{"md5": files.digest(file, "md5"), "relpath": file.name} for file in sorted(path.iterdir())]
-    return f"{hashlib.md5(json.dumps(listed).encode()).hexdigest()}.dir"

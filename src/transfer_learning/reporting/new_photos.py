@@ -168,7 +168,9 @@ def proposals(found: Findings, path: str, given: Sequence[str] = ()) -> list[tup
     Args:
         given: overrides that it was looked at with.
     """
-    chosen = [("data=folder", ""), (f"data.path={quoted(path)}", ""), *((override, "") for override in given)]
+    train = len(found.table) if found.split is None else int((found.split["part"] == "train").sum())
+    chosen = [("data=folder", ""), _recipe(found, train), (f"data.path={quoted(path)}", "")]
+    chosen += [(override, "") for override in given]
     if found.broken:
         chosen.append(("data.skip_broken=true", f"{len(found.broken)} photos cannot be read"))
     if found.lost:
@@ -178,8 +180,6 @@ def proposals(found: Findings, path: str, given: Sequence[str] = ()) -> list[tup
         for phase in ("train_frozen", "finetune"):
             reason = f"the largest class has {counts.max() / counts.min():.0f} times the photos of the smallest"
             chosen.append((f"{phase}.balance=class_weights", reason))
-    train = len(found.table) if found.split is None else int((found.split["part"] == "train").sum())
-    chosen.insert(1, _recipe(found, train))
     if train * 10 * BYTES_A_VIEW > MOST_VIEWS_BYTES:
         views = max(int(MOST_VIEWS_BYTES / train / BYTES_A_VIEW), 1)
         needed = 10 * train * BYTES_A_VIEW / 1e9
@@ -191,12 +191,13 @@ def _recipe(found: Findings, train: int) -> tuple[str, str]:
     """The recipe for so many training photos."""
     name = next(name for name, bound in RECIPES.items() if bound is None or train < bound)
     side = int(np.median(found.sizes.min(axis=1)))
+    enlarged = f", though the photos have {side}: enlarged they are told apart better" if side < SIDE else ""
     why = (
-        f"for {train:,} training photos, {-(-train // STEP):,} steps an epoch; starts from the linear probe, keeps the"
+        f"for {train:,} training photos, {-(-train // STEP):,} steps an epoch; starts from the linear probe, keeps the "
+        f"best epoch; {SIDE} pixels, as the network was trained at{enlarged}; it mirrors photos: -S augment.flip=false "
+        "where left and right or text matter"
     )
-    why += f" best epoch; {SIDE} pixels, as the network was trained at"
-    why += f", though the photos have {side}: enlarged they are told apart better" if side < SIDE else ""
-    return f"+recipe={name}", f"{why}; it mirrors photos: -S augment.flip=false where left and right or text matter"
+    return f"+recipe={name}", why
 
 
 def command(chosen: list[tuple[str, str]]) -> str:

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -26,7 +25,6 @@ FOLDS = 5
 STEPS = 500  # of L-BFGS at most
 BUDGET = 2e12  # operations to choose the strength, and to fit with it: a minute of a core
 USUAL_STEPS = 100  # that a fit takes
-WEIGHTS, METRICS = Path("models/probe.weights.h5"), Path("reports/probe/metrics.json")
 
 
 @dataclass(frozen=True)
