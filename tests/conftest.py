@@ -101,8 +101,7 @@ def swept(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
         said = {"inside": clone.run("dvc", "exp", "run", "--name", "inside", *DEMO, "-S", "finetune.fine_tune_at=0")}
         clone.run("git", "checkout", "--quiet", ".")
         clone.run("dvc", "checkout", "--quiet")
-        changes = {"aside": "finetune.fine_tune_at=6", "bins": "evaluate.calibration_bins=5", "worse": CALLS_NOTHING}
-        for name, change in changes.items():
+        for name, change in (("bins", "evaluate.calibration_bins=5"), ("worse", CALLS_NOTHING)):
             said[name] = clone.run("dvc", "exp", "run", "--temp", "--name", name, *DEMO, "-S", change)
         clone.run("dvc", "exp", "run", "--queue", "--name", "q", *DEMO, "-S", "finetune.learning_rate=0.002,0.003")
         clone.run("dvc", "queue", "start", "-j", "2")

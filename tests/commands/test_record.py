@@ -10,10 +10,10 @@ import pytest
 from support.clone import DEMO, Clone
 from support.stores import everything, runs, store_of
 
-NAMES = ["aside", "q-1", "q-2", "inside"]
+NAMES = ["bins", "q-1", "q-2", "inside"]  # of the first only evaluate has run
 
 
-@pytest.mark.parametrize("name", ["workspace", *NAMES])
+@pytest.mark.parametrize("name", ["workspace", *NAMES[1:]])
 def test_every_experiment_is_one_run_with_its_whole_curve(swept: Clone, name: str) -> None:
     client = store_of(swept.folder)
     (run,) = runs(client, stage="finetune", dvc_experiment=name)
@@ -32,7 +32,7 @@ def test_every_experiment_is_one_run_with_its_whole_curve(swept: Clone, name: st
 
 def test_record_adds_nothing_to_a_store_that_has_everything(swept: Clone, tmp_path: Path) -> None:
     clone = swept.copy(tmp_path / "clone", store=True, experiments=True)
-    assert "nothing was missing" in clone.run("python", "src/cli.py", "record")
+    assert "nothing was missing" in clone.call("record")
 
 
 def test_a_store_made_anew_equals_the_one_written_live(swept: Clone, tmp_path: Path) -> None:
@@ -43,19 +43,17 @@ def test_a_store_made_anew_equals_the_one_written_live(swept: Clone, tmp_path: P
     assert all(f"{name} finetune: run, 13 epochs," in said for name in NAMES)
     assert "workspace" not in said
     assert {name: held(clone, name) for name in NAMES} == live
-    assert "nothing was missing" in clone.run("python", "src/cli.py", "record")
+    assert "nothing was missing" in clone.call("record")
 
 
 def test_what_the_run_cache_restored_is_recorded(swept: Clone, tmp_path: Path) -> None:
     clone = swept.copy(tmp_path / "clone", store=True, experiments=True)
-    said = clone.run("dvc", "exp", "run", "--temp", "--name", "again", *DEMO, "-S", "finetune.fine_tune_at=6")
+    said = clone.run("dvc", "exp", "run", "--temp", "--name", "again", *DEMO, "-S", "finetune.learning_rate=0.002")
     assert clone.stages_run(said) == []
     client = store_of(clone.folder)
     assert runs(client, stage="finetune", dvc_experiment="again") == []
-    assert "again finetune: run, 13 epochs, 16 files, model, test results" in clone.run(
-        "python", "src/cli.py", "record"
-    )
-    again, first = (runs(client, stage="finetune", dvc_experiment=name)[0] for name in ("again", "aside"))
+    assert "again finetune: run, 13 epochs, 16 files, model, test results" in clone.call("record")
+    again, first = (runs(client, stage="finetune", dvc_experiment=name)[0] for name in ("again", "q-1"))
     assert again.data.metrics == first.data.metrics
 
 
@@ -71,20 +69,18 @@ def test_an_experiment_pulled_from_a_remote_is_recorded(swept: Clone, tmp_path: 
     clone.run("git", "init", "--quiet", "--bare", str(tmp_path / "shared.git"))
     clone.run("git", "push", "--quiet", str(tmp_path / "shared.git"), "main")
     clone.run("dvc", "remote", "add", "--local", "--default", "shared", str(tmp_path / "cache"))
-    clone.run("dvc", "exp", "push", str(tmp_path / "shared.git"), "aside")
+    clone.run("dvc", "exp", "push", str(tmp_path / "shared.git"), "q-1")
     subprocess.run(
         ["git", "clone", "--quiet", "--branch", "main", str(tmp_path / "shared.git"), str(tmp_path / "other")],
         check=True,
     )
     other = Clone.at(tmp_path / "other", swept.environment)
     other.run("dvc", "remote", "add", "--local", "--default", "shared", str(tmp_path / "cache"))
-    other.run("dvc", "exp", "pull", "origin", "aside")
-    assert "aside finetune: run, 13 epochs, 16 files, model, test results" in other.run(
-        "python", "src/cli.py", "record", "aside"
-    )
-    assert held(other, "aside") == held(swept, "aside")
+    other.run("dvc", "exp", "pull", "origin", "q-1")
+    assert "q-1 finetune: run, 13 epochs, 16 files, model, test results" in other.call("record", "q-1")
+    assert held(other, "q-1") == held(swept, "q-1")
 
 
 def test_an_unknown_experiment_is_one_line(swept: Clone) -> None:
-    said = swept.run("python", "src/cli.py", "record", "nobody", code=2)
+    said = swept.call("record", "nobody", code=2)
     assert said.strip() == "error: record: no experiment is named nobody: `dvc exp list --all` shows them"

@@ -21,7 +21,7 @@ SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin")  
 FOLDER = pytest.param("folder", marks=pytest.mark.full if SSHD else ())  # what it can, the server can too
 NEEDS_SSHD = pytest.mark.skipif(SSHD is None and "CI" not in os.environ, reason="the SSH server is not installed")
 FASTER = (*DEMO, "-S", "finetune.learning_rate=0.003")  # the experiment that is shared; `swept` has run it
-RUNS = 17  # in the run cache of `swept`: seven stages, two of each of four experiments, one of each of two
+RUNS = 15  # in the run cache of `swept`: seven stages, two of each of three experiments, one of each of two
 RESULTS = ("dvc.lock", "params.yaml", "models/model.keras", "models/finetuned.weights.h5", "reports/test/metrics.json")
 
 

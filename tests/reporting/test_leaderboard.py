@@ -174,11 +174,11 @@ def test_command_writes_table_and_figure_from_dvc_exp_show(demo_clone: Clone, sw
     assert not (clone.folder / "reports/leaderboard.png").exists()
     clone = swept.copy(tmp_path / "some", experiments=True)
     said = clone.run("python", "src/cli.py", "leaderboard")
-    assert "7 experiments in reports/leaderboard.md and reports/leaderboard.png" in said
+    assert "6 experiments in reports/leaderboard.md and reports/leaderboard.png" in said
     table = (clone.folder / "reports/leaderboard.md").read_text()
     varying = "finetune.fine_tune_at | finetune.learning_rate | evaluate.threshold | evaluate.calibration_bins"
     assert f"| experiment | {varying} | validation | test | time |" in table
-    rows = {"bins": (4, 0.001, 0.5, 5), "aside": (6, 0.001, 0.5, 10), "q-1": (4, 0.002, 0.5, 10),
+    rows = {"bins": (4, 0.001, 0.5, 5), "inside": (0, 0.001, 0.5, 10), "q-1": (4, 0.002, 0.5, 10),
             "workspace": (4, 0.001, 0.5, 10)}  # fmt: skip
     assert all(f"| {name} | {' | '.join(map(str, values))} |" in table for name, values in rows.items()), table
     chosen = ("bins", "workspace", "--validation", "--title", "Some", "--out", "some/few.md")
@@ -188,7 +188,7 @@ def test_command_writes_table_and_figure_from_dvc_exp_show(demo_clone: Clone, sw
     assert few.startswith("# Some\n")
     assert "(few.png)" in few
     assert "| bins |" in few
-    assert "| aside |" not in few
+    assert "| inside |" not in few
     assert "| test |" not in few
     assert (clone.folder / "reports/leaderboard.md").read_text() == table
     (clone.folder / "again.sh").write_text(few.splitlines()[-1].replace("./tl", "python src/cli.py"))

@@ -25,7 +25,7 @@ SOURCE = provenance.Commit("0" * 40, "2026-01-02T03:04:05+00:00", "a <message> &
 
 def test_report_of_the_workspace_is_one_file_with_the_numbers_of_the_results(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path / "a clone", store=True)
-    clone.run("python", "src/cli.py", "record")
+    clone.call("record")
     said = clone.run("python", "src/cli.py", "report")
     assert said.startswith("report.html: the results of the workspace, ")
     assert said.count("\n") == 1
@@ -58,7 +58,7 @@ def test_report_of_the_workspace_is_one_file_with_the_numbers_of_the_results(dem
     kept = client.download_artifacts(run.info.run_id, "report/report.html", str(tmp_path))
     assert Path(kept).read_text() == html
     (clone.folder / "notes & more.txt").write_text("")
-    clone.run("python", "src/cli.py", "report")
+    clone.call("report")
     changed = Page((clone.folder / "report.html").read_text())
     assert "Uncommitted changesnotes & more.txt" in changed.text
 
@@ -87,11 +87,11 @@ def test_results_of_other_settings_are_refused(demo_clone: Clone, tmp_path: Path
     said = clone.run("python", "src/cli.py", "report", code=2)
     assert said == ("error: report: the workspace has not run to its end with these settings: `dvc repro` does that\n")
     assert not (clone.folder / "report.html").exists()
-    assert "no experiment is named nobody" in clone.run("python", "src/cli.py", "report", "nobody", code=2)
+    assert "no experiment is named nobody" in clone.call("report", "nobody", code=2)
     clone.run("git", "checkout", "--quiet", "params.yaml")
-    said = clone.run("python", "src/cli.py", "report", "--out", "reports", code=2)
+    said = clone.call("report", "--out", "reports", code=2)
     assert said == "error: report: --out reports is a folder: name a file\n"
-    said = clone.run("python", "src/cli.py", "report", "--out", "/proc/1/report.html", code=2)
+    said = clone.call("report", "--out", "/proc/1/report.html", code=2)
     assert said.startswith("error: report: --out /proc/1/report.html cannot be written: ")
     assert said.count("\n") == 1
 

@@ -97,15 +97,13 @@ def test_git_has_all_small_results_and_nothing_else_is_left(demo_clone: Clone) -
     assert demo_clone.run("git", "status", "--porcelain") == ""
 
 
-def test_changed_fine_tune_at_runs_finetune_and_evaluate_only(swept: Clone) -> None:
-    said = json.loads(swept.printed)["aside"]
-    assert swept.stages_run(said) == ["finetune", "evaluate"]
-    assert "fine-tuning from layer 6 of 13" in said
-
-
-def test_fine_tune_at_below_the_boundary_trains_from_the_photos(swept: Clone) -> None:
+def test_changed_fine_tune_at_runs_finetune_and_evaluate_only_and_below_the_boundary_trains_from_the_photos(
+    demo_clone: Clone, swept: Clone
+) -> None:
     said = json.loads(swept.printed)["inside"]
     assert swept.stages_run(said) == ["finetune", "evaluate"]
+    assert "fine-tuning from layer 4 of 13" in demo_clone.printed
+    assert "training from the photos" not in demo_clone.printed
     assert "training from the photos" in said
 
 

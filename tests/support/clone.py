@@ -68,14 +68,14 @@ class Clone:
     def call(self, name: str, *words: str, code: int = 0) -> str:
         """Run one of our commands in this process, which has the packages loaded; returns what it printed.
 
-        It is this repository's code, and the variables are this process's: for what a test asks often and another test
-        asks of the real command.
+        It is this repository's code, and the variables are this process's, which it leaves as they were: for what a
+        test asks often and another test asks of the real command.
         """
         module = import_module(f"transfer_learning.commands.{name}")
         parser = argparse.ArgumentParser()
         module.configure(parser)
         said = io.StringIO()
-        with contextlib.chdir(self.folder), redirect_stdout(said), redirect_stderr(said):
+        with contextlib.chdir(self.folder), redirect_stdout(said), redirect_stderr(said), own_variables():
             try:
                 module.run(parser.parse_args(words))
                 ended: str | int | None = 0
@@ -190,6 +190,19 @@ class Clone:
     def stages_run(self, output: str) -> list[str]:
         """The stages that DVC says it ran, in order."""
         return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
+
+
+@contextmanager
+def own_variables() -> Iterator[None]:
+    """Forget afterwards what was put into the environment, and MLflow the store that it was told to take."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        if "mlflow" in sys.modules:
+            sys.modules["mlflow"].set_tracking_uri(None)
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def environment(folder: Path) -> dict[str, str]:

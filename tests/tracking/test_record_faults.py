@@ -75,7 +75,7 @@ def test_a_run_whose_recorder_was_killed_too_is_closed_by_record(trained: Clone)
     process.communicate(timeout=60)
     (run,) = runs(store_of(trained.folder), stage="finetune")
     assert run.info.status == "RUNNING"
-    assert "closed as KILLED" in trained.run("python", "src/cli.py", "record")
+    assert "closed as KILLED" in trained.call("record")
     assert store_of(trained.folder).get_run(run.info.run_id).info.status == "KILLED"
 
 
@@ -96,7 +96,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_as_failed(trained: Clone) -> Non
         pytest.param("sqlite:////proc/no/such/place.db", "sqlite:////proc/no/such/place.db", marks=pytest.mark.full),
     ],
 )
-def test_a_store_that_cannot_be_reached_is_said_once_and_trains_the_same(trained: Clone, uri: str, shown: str) -> None:
+def test_a_store_that_cannot_be_reached_is_said_once_and_trains_the_same(
+    trained: Clone, uri: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     history = trained.folder / "reports/finetune/history.csv"
     before = history.read_text()
     history.unlink()
@@ -105,7 +107,8 @@ def test_a_store_that_cannot_be_reached_is_said_once_and_trains_the_same(trained
     assert said.count(f"warning: MLflow store {shown}") == 1
     assert "s3cret-word" not in said
     assert history.read_text() == before
-    said = trained.run("python", "src/cli.py", "record", code=2)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    said = trained.call("record", code=2)
     assert said.startswith(f"error: record: MLflow store {shown}")
     assert "s3cret-word" not in said
     assert len(said.strip().splitlines()) == 1
@@ -114,7 +117,7 @@ def test_a_store_that_cannot_be_reached_is_said_once_and_trains_the_same(trained
 def test_a_locked_store_gets_its_points_when_it_is_free_again(trained: Clone) -> None:
     import sqlite3
 
-    trained.run("python", "src/cli.py", "record")
+    trained.call("record")
     client = store_of(trained.folder)
     for run in runs(client):
         client.delete_run(run.info.run_id)
@@ -131,10 +134,10 @@ def test_a_locked_store_gets_its_points_when_it_is_free_again(trained: Clone) ->
 
 
 def test_a_moved_repository_finds_its_artifacts(trained: Clone, tmp_path: Path) -> None:
-    trained.run("python", "src/cli.py", "record")
+    trained.call("record")
     moved = tmp_path.parent / trained.folder.name.upper()  # SQL's LIKE would not see the difference
     subprocess.run(["cp", "-r", str(trained.folder), str(moved)], check=True)
-    subprocess.run(["python", "src/cli.py", "record"], cwd=moved, env=trained.environment, check=True)
+    Clone.at(moved).call("record")
     client = store_of(moved)
     run = runs(client, stage="finetune", dvc_experiment="workspace")[0]
     assert run.info.artifact_uri.startswith(moved.as_uri())

@@ -164,7 +164,7 @@ def test_settings_of_mlflow_in_dotenv_hold_for_every_command(demo_clone: Clone, 
 
 def test_a_full_disk_is_no_fault_of_the_store(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path)
-    clone.run("python", "src/cli.py", "record")
+    clone.call("record")
     said = clone.run("bash", "-c", "PYTHONUNBUFFERED=1 python src/cli.py promote > /dev/full", code=2)
     assert said == f"error: promote: the disk of {clone.folder} is full: make room and run again\n"
 
@@ -190,8 +190,8 @@ def test_the_served_champion_takes_files_of_any_size_and_orientation_and_pixels(
     demo_clone: Clone, tmp_path: Path
 ) -> None:
     clone = demo_clone.copy(tmp_path)
-    clone.run("python", "src/cli.py", "record")
-    clone.run("python", "src/cli.py", "promote")
+    clone.call("record")
+    clone.call("promote")
     path = sorted((clone.folder / "data/raw/validation").rglob("*.png"))[0]
     local = json.loads(clone.run("python", "src/cli.py", "predict", "--json", str(path)))
     photo = Image.open(path).convert("RGB")
