@@ -64,7 +64,7 @@ def peak(clone: Clone, times: int) -> int:
 @pytest.mark.full  # 20 s: a thousand photos of 224 pixels
 def test_memory_of_evaluate_does_not_grow_with_the_test_photos(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path)
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", f"images.size={SIDE}")
+    clone.call("params", "+experiment=demo", f"images.size={SIDE}")
     few, many = peak(clone, 2), peak(clone, 40)
     held = 30 * 38 * SIDE * SIDE * 3 // 10**6  # MB of the photos that are more
     assert held > 150

@@ -139,7 +139,7 @@ def test_split_takes_them_from_the_setting_and_writes_nothing_where_they_do_not_
     other = "cross" if label == "disc" else "disc"
     ticks = clone.folder / "ticks.csv"
     ticks.write_text(HEAD + f"{path},{sha256},{label},{other}\n")
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", "split.corrections=ticks.csv")
+    clone.call("params", "+experiment=demo", "split.corrections=ticks.csv")
     assert "ticks.csv: 1 relabelled, 0 left out" in clone.run("dvc", "repro", "split")
     after = (clone.folder / "data/split.csv").read_text()
     assert after == before.replace(f"{path},{label},test\n", f"{path},{other},test\n")

@@ -48,7 +48,7 @@ def pack(mirror: Path) -> None:
 
 def compose(clone: Clone, *overrides: str) -> None:
     base = ["+experiment=demo", "data=cats_and_dogs", "data.archive=photos.zip", "data.url=null", "data.digest=null"]
-    clone.run("python", "src/cli.py", "params", *base, *overrides)
+    clone.call("params", *base, *overrides)
 
 
 def refused(clone: Clone, said: str) -> None:

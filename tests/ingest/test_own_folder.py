@@ -152,7 +152,7 @@ def test_twenty_thousand_small_photos_take_less_than_a_minute_and_bounded_memory
         for index in range(2000):
             colours = np.random.default_rng([number, index]).integers(0, 256, (8, 8, 3), dtype=np.uint8)
             Image.fromarray(colours).resize((96, 96)).save(folder / f"class {number}/{index}.jpg")
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", "data=folder", f"data.path={folder}")
+    clone.call("params", "+experiment=demo", "data=folder", f"data.path={folder}")
     measured = "import runpy, sys; sys.path.insert(0, 'src'); runpy.run_path(sys.argv[1], run_name='__main__'); "
     measured += (
         "print('VmHWM', next(line for line in open('/proc/self/status') if line.startswith('VmHWM')).split()[1])"

@@ -49,7 +49,7 @@ def test_archives_urls_and_copies_give_the_same_photos(kind: str, composed: Clon
 
 def compose(clone: Clone, path: str, *more: str, code: int = 0) -> str:
     options = ["+experiment=demo", "data=folder", f"data.path='{path}'", *more]
-    return clone.run("python", "src/cli.py", "params", *options, code=code)
+    return clone.call("params", *options, code=code)
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def name_folder(clone: Clone, folder: Path) -> None:
 def refused(clone: Clone, said: str, stage: str = "fetch") -> None:
     """The stage must exit with 2 and one line, and leave what was there before."""
     before = {path: path.read_bytes() for path in (clone.folder / "data").rglob("*") if path.is_file()}
-    line = clone.run("python", f"src/{stage}.py", code=2).strip().splitlines()[-1]
+    line = clone.call(stage, code=2).strip().splitlines()[-1]
     assert line.startswith(f"error: {stage}: ")
     assert said in line
     assert {path: path.read_bytes() for path in (clone.folder / "data").rglob("*") if path.is_file()} == before
@@ -146,7 +146,7 @@ def test_a_folder_that_cannot_be_used_is_one_line(
         os.rename(first / "Foto 0.JPeG", os.fsencode(first) + b"/\xff.jpg")
     name_folder(clone, folder)
     if stage == "split":
-        clone.run("python", "src/fetch.py")
+        clone.call("fetch")
     refused(clone, said, stage)
 
 
@@ -182,7 +182,7 @@ def test_a_class_leaves_only_when_it_is_named(tmp_path: Path) -> None:
 def test_an_encoding_that_is_none_is_refused(composed: Clone, tmp_path: Path) -> None:
     path = draw_folder(tmp_path / "photos", 3, CLASSES[:2])
     overrides = ("+experiment=demo", "data=folder", f"data.path='{path}'", "data.encoding=gbk2")
-    said = composed.run("python", "src/cli.py", "params", *overrides, code=2)
+    said = composed.call("params", *overrides, code=2)
     assert "data.encoding is no encoding that Python knows, such as utf-8, gbk, cp932 or cp850" in said
 
 

@@ -132,7 +132,7 @@ def test_the_command_writes_the_page_of_the_results_and_what_it_holds_goes_throu
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(ticked)
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", "split.corrections=ticks.csv")
+    clone.call("params", "+experiment=demo", "split.corrections=ticks.csv")
     assert "ticks.csv: 1 relabelled, 1 left out" in clone.run("python", "src/split.py")
     said = clone.call("labels", code=2)
     assert (

@@ -32,14 +32,14 @@ HOME = {  # so would these files in a home folder, two of which KERAS_HOME and M
     **{f"modules/{name}.py": "exit('somebody else')" for name in ("keras", "numpy", "yaml", "transfer_learning")},
 }
 
-# takes half of a core in turns, so that threads are stopped at any moment
+# takes a quarter of a core in turns, so that threads are stopped at any moment
 OTHER_PROGRAM = """
 import time
 while True:
-    end = time.monotonic() + 0.01
+    end = time.monotonic() + 0.005
     while time.monotonic() < end:
         pass
-    time.sleep(0.01)
+    time.sleep(0.015)
 """
 
 
@@ -103,7 +103,7 @@ def test_facts_of_the_machine_change_with_the_outputs_only(
     clone.commit("computed elsewhere")
     clone.run("python", f"src/{stage}.py")
     assert clone.run("git", "status", "--porcelain") == ""
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", setting)
+    clone.call("params", "+experiment=demo", setting)
     clone.run("python", f"src/{stage}.py")
     here = json.loads(path.read_text())[stage]
     assert here.pop("outputs") != ours.pop("outputs")
@@ -114,7 +114,7 @@ def test_facts_of_the_machine_change_with_the_outputs_only(
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_any_number_of_threads_gives_the_same_lock(demo_clone: Clone, tmp_path: Path, threads: int) -> None:
     clone = demo_clone.copy(tmp_path)
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", f"runtime.threads={threads}")
+    clone.call("params", "+experiment=demo", f"runtime.threads={threads}")
     assert clone.stages_run(clone.run("dvc", "repro")) == []
     clone.run("dvc", "repro", "--force", "--downstream", "featurize")
     assert clone.run("git", "status", "--porcelain").split() == ["M", "params.yaml"]
@@ -122,7 +122,7 @@ def test_any_number_of_threads_gives_the_same_lock(demo_clone: Clone, tmp_path: 
 
 def test_lockdiff_names_the_stage_and_what_differs(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path)
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", "seed=7")
+    clone.call("params", "+experiment=demo", "seed=7")
     clone.environment["GLIBC_TUNABLES"] = "glibc.malloc.check=0"
     clone.run("dvc", "repro", "split")
     said = clone.run("python", "src/cli.py", "lockdiff", str(demo_clone.folder), code=1)

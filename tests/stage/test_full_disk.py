@@ -101,7 +101,7 @@ def test_a_full_device_is_one_line_and_leaves_every_output_as_it_was(
 def test_features_for_which_no_disk_has_room_are_not_begun(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path / "clone")
     largest = ["images.size=1024", "features.views=1000", "model.boundary=block_1_relu"]
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", *largest)
+    clone.call("params", "+experiment=demo", *largest)
     split = clone.folder / "data/split.csv"
     head, *rows = split.read_text().splitlines(keepends=True)
     split.write_text("".join([head, *rows * 10]))

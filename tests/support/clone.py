@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -66,18 +67,21 @@ class Clone:
         return output
 
     def call(self, name: str, *words: str, code: int = 0) -> str:
-        """Run one of our commands in this process, which has the packages loaded; returns what it printed.
+        """Run one of our commands, or what a stage does, in this process; returns what it printed.
 
         It is this repository's code, and the variables are this process's, which it leaves as they were: for what a
         test asks often and another test asks of the real command.
         """
-        module = import_module(f"transfer_learning.commands.{name}")
-        parser = argparse.ArgumentParser()
-        module.configure(parser)
+        if name in STAGES:
+            work = import_module(name).main
+        else:
+            command, parser = import_module(f"transfer_learning.commands.{name}"), argparse.ArgumentParser()
+            command.configure(parser)
+            work = partial(command.run, parser.parse_args(words))
         said = io.StringIO()
         with contextlib.chdir(self.folder), redirect_stdout(said), redirect_stderr(said), own_variables():
             try:
-                module.run(parser.parse_args(words))
+                work()
                 ended: str | int | None = 0
             except SystemExit as end:
                 ended = end.code

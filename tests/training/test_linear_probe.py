@@ -98,7 +98,7 @@ def test_what_is_measured_is_of_the_weights_as_they_are_kept() -> None:
 
 def test_the_frozen_phase_may_start_from_it(demo_clone: Clone, tmp_path: Path) -> None:
     clone = demo_clone.copy(tmp_path / "clone")
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", "train_frozen.start=probe")
+    clone.call("params", "+experiment=demo", "train_frozen.start=probe")
     clone.run("python", "src/train_frozen.py")
     probe = json.loads((clone.folder / "reports/probe/metrics.json").read_text())
     with open(clone.folder / "reports/frozen/history.csv", newline="") as file:

@@ -31,8 +31,8 @@ OUTPUTS = {
 def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
     """A copy of the demo whose training takes a while: more epochs, fine-tuning from the photos."""
     clone = demo_clone.copy(tmp_path)
-    longer = ["train_frozen.epochs=40", "finetune.epochs=30", "finetune.fine_tune_at=0"]
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", *longer)
+    longer = ["train_frozen.epochs=40", "finetune.epochs=12", "finetune.fine_tune_at=0"]
+    clone.call("params", "+experiment=demo", *longer)
     return clone
 
 
@@ -81,7 +81,7 @@ def content(clone: Clone, stage: str) -> dict[str, bytes]:
 def test_a_killed_stage_goes_on_and_ends_with_the_same_bytes(clone: Clone, stage: str, sent: signal.Signals) -> None:
     state = {"featurize": "progress.json"}.get(stage, "epoch.npz")
     if stage == "featurize":  # of more photos, so that there is time to kill it
-        clone.run("python", "src/cli.py", "params", "+experiment=demo", "data.photos_per_class=240")
+        clone.call("params", "+experiment=demo", "data.photos_per_class=240")
         for earlier in STAGES[: STAGES.index(stage)]:
             clone.run("python", f"src/{earlier}.py")
     assert "going on" not in clone.run("python", f"src/{stage}.py")

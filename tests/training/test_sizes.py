@@ -25,7 +25,7 @@ SIZES = {
 @pytest.mark.parametrize("overrides", SIZES.values(), ids=SIZES)
 def test_stages_take_every_size(demo_clone: Clone, tmp_path: Path, overrides: tuple[str, ...]) -> None:
     clone = demo_clone.copy(tmp_path)
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", *overrides)
+    clone.call("params", "+experiment=demo", *overrides)
     clone.run("dvc", "repro")
     metrics = json.loads((clone.folder / "reports/test/metrics.json").read_text())
     assert 0 <= metrics["accuracy"] <= 1
@@ -44,6 +44,6 @@ def test_stages_take_one_photo_of_each_class_a_part(demo_clone: Clone, tmp_path:
             photo.rename(target)
     clone = demo_clone.copy(tmp_path / "clone")
     overrides = ("data=folder", f"data.path='{tmp_path}/photos'", "features.views=1", "finetune.epochs=1")
-    clone.run("python", "src/cli.py", "params", "+experiment=demo", *overrides)
+    clone.call("params", "+experiment=demo", *overrides)
     clone.run("dvc", "repro")
     assert json.loads((clone.folder / "reports/test/metrics.json").read_text())["photos"] == 2
