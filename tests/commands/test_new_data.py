@@ -46,9 +46,11 @@ def test_a_clean_folder_gets_a_command_that_runs(clone: Clone, tmp_path: Path) -
     assert values.data.kind == "folder"
     assert values.data.watch == str(folder)
     assert values.images.size == 224
-    assert "though the photos have 64: enlarged they are told apart better" in said
+    assert "    images.size=224: pixels, as the network was trained at; the photos have 64: enlarged they are" in said
     assert (values.train_frozen.start, values.finetune.epochs, values.finetune.monitor) == ("probe", 40, "accuracy")
-    assert "+recipe=small: for 35 training photos, 2 steps an epoch" in said
+    assert "  +recipe=small: for 35 training photos\n" in said
+    assert "    finetune.epochs=40: of 2 steps, 80 in all\n" in said
+    assert "    held out: 5 photos for validation, one of which is 20.0%, and 10 for the test, on which 90%" in said
     assert values.finetune.balance == "none"
 
 

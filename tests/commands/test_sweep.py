@@ -16,7 +16,7 @@ from transfer_learning.experiments import sweep
 def clone(swept: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone = swept.copy(tmp_path_factory.mktemp("sweep") / "a clone")
     (clone.folder / "conf/sweep/small.yaml").write_text(
-        "- [+experiment=demo]\n- [+experiment=demo, 'finetune.fine_tune_at=6,10']\n"
+        "- [+experiment=demo]\n- [+experiment=demo, 'finetune.learning_rate=0.002,0.004']\n"
         "- [+experiment=demo, data=cats_and_dogs, data.url=null]\n"
     )
     clone.commit("a recipe")

@@ -198,13 +198,20 @@ class Clone:
 
 @contextmanager
 def own_variables() -> Iterator[None]:
-    """Forget afterwards what was put into the environment, and MLflow the store that it was told to take."""
+    """Forget afterwards what was put into the environment, and MLflow the store that it was told to take, and where it
+    has found the files of runs: a copy of a store has them under the same ids elsewhere."""
+
+    def forget() -> None:
+        if known := sys.modules.get("mlflow.tracking._tracking_service.utils"):
+            known._artifact_repos_cache.clear()
+            known.set_tracking_uri(None)
+
     before = dict(os.environ)
+    forget()
     try:
         yield
     finally:
-        if "mlflow" in sys.modules:
-            sys.modules["mlflow"].set_tracking_uri(None)
+        forget()
         os.environ.clear()
         os.environ.update(before)
 

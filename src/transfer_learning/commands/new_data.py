@@ -80,7 +80,7 @@ def show(console: Console, found: new_photos.Findings, path: str, changed: list[
     from rich.markup import escape
 
     from transfer_learning.ingest.splitting import describe
-    from transfer_learning.reporting import new_photos, too_little
+    from transfer_learning.reporting import new_photos, recipe, too_little
 
     console.print(_classes(found))
     low, middle, high = (tuple(edge) for edge in _quantiles(found))
@@ -108,6 +108,11 @@ def show(console: Console, found: new_photos.Findings, path: str, changed: list[
     for override, reason in chosen:
         if reason:
             console.print(escape(f"  {override}: {reason}"))
+        if override.startswith("+recipe="):  # with its values, also where it was given
+            values = composed(path, list(dict.fromkeys([override, *changed])))
+            sets = recipe.reasons(values, found.sizes, found.split)
+            for name, why in sets:
+                console.print(escape(f"    {name}: {why}"))
 
 
 def _classes(found: new_photos.Findings) -> Table:

@@ -17,11 +17,8 @@ from tqdm import tqdm
 from transfer_learning.core.errors import UserError
 from transfer_learning.ingest import layout, splitting
 from transfer_learning.photos import decode, inventory
-from transfer_learning.reporting import near_duplicates
+from transfer_learning.reporting import near_duplicates, recipe
 
-RECIPES = {"small": 500, "medium": 3000, "large": None}  # of conf/recipe: fewer training photos than this
-SIDE = 224  # pixels, of the recipes
-STEP = 32  # photos
 UNEQUAL = 10  # times as many photos in the largest class as in the smallest
 MOST_VIEWS_BYTES = 5e9
 BYTES_A_VIEW = 2 * 14 * 14 * 64 + 4 * 1280  # of mobilenet_v2 at 224 x 224 and block_6_project_BN
@@ -169,7 +166,10 @@ def proposals(found: Findings, path: str, given: Sequence[str] = ()) -> list[tup
         given: overrides that it was looked at with.
     """
     train = len(found.table) if found.split is None else int((found.split["part"] == "train").sum())
-    chosen = [("data=folder", ""), _recipe(found, train), (f"data.path={quoted(path)}", "")]
+    chosen = [("data=folder", "")]
+    if not any(override.startswith("+recipe=") for override in given):
+        chosen.append((recipe.for_photos(train), f"for {train:,} training photos"))
+    chosen.append((f"data.path={quoted(path)}", ""))
     chosen += [(override, "") for override in given]
     if found.broken:
         chosen.append(("data.skip_broken=true", f"{len(found.broken)} photos cannot be read"))
@@ -185,19 +185,6 @@ def proposals(found: Findings, path: str, given: Sequence[str] = ()) -> list[tup
         needed = 10 * train * BYTES_A_VIEW / 1e9
         chosen.append((f"features.views={views}", f"ten views of each photo would take {needed:,.0f} GB"))
     return chosen
-
-
-def _recipe(found: Findings, train: int) -> tuple[str, str]:
-    """The recipe for so many training photos."""
-    name = next(name for name, bound in RECIPES.items() if bound is None or train < bound)
-    side = int(np.median(found.sizes.min(axis=1)))
-    enlarged = f", though the photos have {side}: enlarged they are told apart better" if side < SIDE else ""
-    why = (
-        f"for {train:,} training photos, {-(-train // STEP):,} steps an epoch; starts from the linear probe, keeps the "
-        f"best epoch; {SIDE} pixels, as the network was trained at{enlarged}; it mirrors photos: -S augment.flip=false "
-        "where left and right or text matter"
-    )
-    return f"+recipe={name}", why
 
 
 def command(chosen: list[tuple[str, str]]) -> str:
