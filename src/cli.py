@@ -28,6 +28,8 @@ COMMANDS = {
     "adopt": "make an experiment the default: its settings in conf/",
     "restore": "go back to what is committed, and keep what is here",
     "record": "add to the MLflow store what DVC has and it lacks",
+    "disk": "show where the gigabytes are, and what is safe to delete",
+    "tidy": "remove experiments that are not worth their disk",
     "push": "push data, models and every earlier run to DVC's remote",
     "params": "write params.yaml anew from conf/",
     "check": "whether params.yaml, dvc.lock and reports/ fit each other",

@@ -76,6 +76,14 @@ def fetch(path: Path, folder: Path, commit: str | None) -> bool:
     return True
 
 
+def cache_folder() -> Path:
+    """Where DVC keeps the objects of this repository, by the digest of their content."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        return Path(repo.cache.local.path)
+
+
 def push_runs() -> tuple[int, int, int]:
     """Push what every run in the run cache has put out.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from transfer_learning.core.errors import UserError
 from transfer_learning.experiments import lock, revisions
 
+KEPT = "kept-"  # begins the names of these experiments
 REPORTS, FILES = "reports/", ("params.yaml", lock.FILE)  # what commands and stages write; people write the rest
 
 
@@ -40,7 +41,7 @@ def keep(why: str) -> str | None:
     for one in revisions.experiments(head):
         if revisions.git("rev-parse", f"{one.commit}^{{tree}}") == tree:
             return one.name
-    name = f"kept-{tree[:7]}"
+    name = f"{KEPT}{tree[:7]}"
     commit = revisions.git("commit-tree", tree, "-p", head, "-m", why)
     revisions.git("update-ref", f"refs/exps/{head[:2]}/{head[2:]}/{name}", commit)
     return name

@@ -29,29 +29,33 @@ class Experiment:
     baseline: str
 
 
-def _git(*arguments: str, folder: Path = Path(), codes: tuple[int, ...] = (0,)) -> tuple[int, bytes]:
+def _git(
+    *arguments: str, folder: Path = Path(), codes: tuple[int, ...] = (0,), given: str | None = None
+) -> tuple[int, bytes]:
     """Exit code and output of a git command.
 
     Raises:
         UserError: the code is none of `codes`; with git's last line.
     """
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
+    text = None if given is None else os.fsencode(given)
+    done = subprocess.run(["git", *arguments], cwd=folder, input=text, capture_output=True, check=False)
     if done.returncode not in codes:
         said = done.stderr.decode(errors="replace").strip().splitlines()
         raise UserError(f"git {' '.join(arguments[:2])}: {without_passwords((said or ['failed'])[-1])}")
     return done.returncode, done.stdout
 
 
-def git(*arguments: str, folder: Path = Path(), codes: tuple[int, ...] = (0,)) -> str:
+def git(*arguments: str, folder: Path = Path(), codes: tuple[int, ...] = (0,), given: str | None = None) -> str:
     """What a git command prints.
 
     Args:
         codes: exit codes that are no failure.
+        given: what it reads from standard input.
 
     Raises:
         UserError: git fails; with its last line.
     """
-    return os.fsdecode(_git(*arguments, folder=folder, codes=codes)[1]).strip()
+    return os.fsdecode(_git(*arguments, folder=folder, codes=codes, given=given)[1]).strip()
 
 
 def _dvc(*command: str) -> tuple[list[str], dict[str, str]]:
