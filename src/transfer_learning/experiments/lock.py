@@ -67,7 +67,7 @@ def by_stage(stages: Stages) -> dict[str, dict[str, str]]:
     return {name: outputs({name: stage}) for name, stage in stages.items()}
 
 
-def fits(folder: Path, where: str = "the workspace") -> bool:
+def fits(folder: Path = Path(), where: str = "the workspace") -> bool:
     """Whether the results in a folder are those of its settings, as its dvc.lock has them: evaluate ran last.
 
     Raises:
