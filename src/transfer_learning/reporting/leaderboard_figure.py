@@ -42,12 +42,7 @@ def _panel(axis: Any, trials: Sequence[Trial], key: str, part: str) -> None:
     axis.set_xlabel(key)
     axis.yaxis.set_major_formatter(PercentFormatter(1.0))
     if len(values) > SINGLE:  # as in a search: hardly two trials have the same
-        numbers = all(isinstance(value, int | float) for value in values)
-        places = {value: value if numbers else place for place, value in enumerate(values)}
-        shares = [trial.accuracy[part].value for trial in trials]
-        axis.plot([places[trial.settings.get(key)] for trial in trials], shares, "o", ms=3, color=COLOURS[part])
-        if numbers and values[0] > 0 and values[-1] / values[0] > 50:
-            axis.set_xscale("log")
+        _points(axis, trials, key, part)
         return
     for place, value in enumerate(values):
         chosen = sorted((trial for trial in trials if trial.settings.get(key) == value), key=lambda trial: trial.name)
@@ -63,6 +58,17 @@ def _panel(axis: Any, trials: Sequence[Trial], key: str, part: str) -> None:
     if max(len(shown_as(value)) for value in values) * len(values) > 24:
         axis.tick_params(axis="x", rotation=40)
     axis.margins(x=0.12)
+
+
+def _points(axis: Any, trials: Sequence[Trial], key: str, part: str) -> None:
+    """One setting that hardly two trials have the same value of: numbers where they are, others in a row."""
+    found: list[Any] = [trial.settings.get(key) for trial in trials]
+    if all(isinstance(value, int | float) for value in found):
+        if min(found) > 0 and max(found) > 50 * min(found):
+            axis.set_xscale("log")
+    else:
+        found = list(range(len(found)))
+    axis.plot(found, [trial.accuracy[part].value for trial in trials], "o", ms=3, color=COLOURS[part])
 
 
 def _order(value: Any) -> tuple[bool, float, str]:

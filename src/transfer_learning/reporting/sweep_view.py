@@ -125,7 +125,7 @@ class View:
             return ""
         best = leaderboard.best(leaderboard.sections(found, self.here)[0].trials)
         settings = [f"{key} = {value}" for key in self.keys if (value := best.settings.get(key)) is not None]
-        accuracy = f"{best.accuracy['validation'].value:.1%} on validation"
+        accuracy = f"{best.results['finetune/val_accuracy']:.1%} on validation"
         text = f"best so far: {best.names[0]}, {', '.join([accuracy, *settings])}"
         return shorten(printable(text), LONGEST, placeholder=" …")
 
