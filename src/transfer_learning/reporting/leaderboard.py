@@ -16,9 +16,10 @@ AGAINST = "against the linear probe"
 
 
 def varying(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The settings that differ among those of trials, in the order of params.yaml, the seed last."""
+    """The settings that differ among those of trials, in the order of params.yaml, the seed last; not those that only
+    some have: a commit is older than they, or the photos are of another kind."""
     keys = list(dict.fromkeys(key for one in settings for key in one))
-    found = [key for key in keys if len({str(one.get(key)) for one in settings}) > 1]
+    found = [key for key in keys if len({str(one[key]) for one in settings if key in one}) > 1]
     return sorted(found, key=lambda key: key == SEED)
 
 
@@ -122,7 +123,7 @@ def lines(trials: Sequence[Trial], parts: Sequence[str], *, intervals: bool = Tr
     settings that differ, accuracy on the parts of the photos, the linear probe's where it is known, and time.
 
     Args:
-        intervals: beside each accuracy.
+        intervals: with what belongs to each number, its interval and of how many photos it is.
     """
     keys = varying([trial.settings for trial in trials])
     commits = len({trial.commit for trial in trials}) > 1
@@ -137,7 +138,7 @@ def lines(trials: Sequence[Trial], parts: Sequence[str], *, intervals: bool = Tr
             | ({"commit": trial.commit} if commits else {})
             | {key: shown_as(trial.settings.get(key)) for key in keys}
             | shown
-            | ({AGAINST: _against(trial)} if against else {})
+            | ({AGAINST: _against(trial, intervals)} if against else {})
             | time,
         )
 
@@ -158,12 +159,13 @@ def _in_words(accuracy: Accuracy, interval: bool) -> str:
     return f"{accuracy.value:.1%}{between}"
 
 
-def _against(trial: Trial) -> str:
+def _against(trial: Trial, total: bool) -> str:
     found = trial.results
     if "probe/val_gained" not in found:
         return ""
     more = int(found["probe/val_gained"] - found["probe/val_lost"])
-    return f"{more:+d} of {found['finetune/photos']:.0f}, {chance(found['probe/val_p_value'])}"
+    of = f" of {found['finetune/photos']:.0f}" if total else ""
+    return f"{more:+d}{of}, {chance(found['probe/val_p_value'])}"
 
 
 def _spread(values: Sequence[float]) -> str:

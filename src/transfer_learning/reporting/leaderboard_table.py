@@ -20,6 +20,7 @@ from transfer_learning.reporting.trials import PARTS
 
 WIDEST = 32  # characters of a cell: the settings that are lists have more
 LINES = 20  # of a table; a page has them all
+NAMED = 6  # columns for which there is no room
 SHORT = {AGAINST: "against\nprobe"}
 EXPENDABLE = (AGAINST, "time", "commit")  # where there is no room for all, in this order; then the last settings
 
@@ -41,7 +42,8 @@ def show(sections: Sequence[Section], console: Console, parts: Sequence[str] = P
 
 def _show(section: Section, console: Console, parts: Sequence[str]) -> None:
     full = [leaderboard.lines(section.trials, parts, intervals=intervals) for intervals in (True, False)]
-    columns, unbounded = list(full[0][0].cells), console.options.update_width(10_000)
+    columns = [column for column in full[0][0].cells if any(line.cells[column] for line in full[0])]
+    unbounded = console.options.update_width(10_000)
     for lines, kept, break_words in _smaller(full[0], full[1], columns, parts):
         table = _table(lines[:LINES], kept, break_words=break_words)
         if Measurement.get(console, unbounded, table).maximum <= console.width:
@@ -49,7 +51,8 @@ def _show(section: Section, console: Console, parts: Sequence[str]) -> None:
     console.print(table)
     rest = len(lines) - LINES
     without = [column for column in columns if column not in kept]
-    said = [f"{rest} more lines"] * (rest > 0) + [f"no room for {', '.join(without)}"] * bool(without)
+    named = ", ".join(without[:NAMED]) + (f" and {len(without) - NAMED} more" if len(without) > NAMED else "")
+    said = [f"{rest} more lines"] * (rest > 0) + [f"no room for {named}"] * bool(without)
     if said:
         console.print("; ".join(said), soft_wrap=True)
 
@@ -72,7 +75,7 @@ def _smaller(
 
 
 def _table(lines: Sequence[Line], columns: Sequence[str], *, break_words: bool) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", justify="right", no_wrap=True)
     for column in columns:
         heading = SHORT.get(column, column.replace(".", ".\n"))
