@@ -107,7 +107,7 @@ class View:
         others = [f"{count[state]} {word}" for state, word in WORDS.items() if count[state]]
         counts = ", ".join([f"{len(done)} of {self.number} done", *others])
         left = self.pace.left(states, now) if count["Running"] or count["Queued"] else None
-        times = [f"about {duration(left)} left"] if left is not None else []
+        times = [f"about {duration(left)} left"] if left else []  # 0: longer than usual
         if self.console.is_terminal:
             times = [f"{timedelta(seconds=int(now - self.began))} so far", *times]
             self._draw("\n".join(filter(None, [f"{counts}; {', '.join(times)}", self.best])))
