@@ -47,9 +47,13 @@ def run(arguments: argparse.Namespace) -> None:
     settings, here = [params.flatten(trial.values) for trial in trials], params.flat()
     if waiting:
         view = sweep_view.View(settings, list(before.values()), jobs=arguments.jobs, here=here, console=console)
-        with view.shown():
-            sweep.queue(waiting, show=view.queued)
-            sweep.watch(waiting, jobs=arguments.jobs, show=view.update)
+        try:
+            with view.shown():
+                sweep.queue(waiting, show=view.queued)
+                sweep.watch(waiting, jobs=arguments.jobs, show=view.update)
+        except KeyboardInterrupt:
+            print("run the same sweep again to go on", file=sys.stderr)
+            raise
     done = sweep.done(trials)
     if done:
         record(list(done.values()))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -138,7 +137,6 @@ def watch(trials: list[Trial], *, jobs: int, show: Callable[[dict[str, str]], No
             show(states)
         except KeyboardInterrupt:
             revisions.dvc("queue", "stop", "--kill")
-            print("\nstopped; run the same sweep again to go on", file=sys.stderr)
             raise
         running = "Running" in states.values()
         if not running and "Queued" not in states.values():
