@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> Non
     assert progress[-1].startswith("3 of 4 done, 1 failed; best so far: small-")
     before = clone.run("git", "for-each-ref", "refs/exps").splitlines()
     assert sum("/small-" in line for line in before) == 3
-    tabled = {line.split()[1] for line in said.splitlines() if line.lstrip()[:1] in "123" and "small-" in line}
+    tabled = set(re.findall(r"^ *\d  (small-\w+) ", said, re.MULTILINE))
     assert tabled == {line.rpartition("/")[2] for line in before if "/small-" in line}
     renamed = min(tabled)
     clone.run("dvc", "exp", "rename", renamed, "mine")
