@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,15 +43,24 @@ def test_a_sweep_names_what_failed_and_runs_only_that_again(clone: Clone) -> Non
     (error,) = (line for line in said.splitlines() if line.startswith("error: sweep: failed: small-"))
     log = Path(error.rsplit(" ", 1)[1])
     assert "Running stage 'fetch'" in (clone.folder / log).read_text()
+    progress = [line for line in said.splitlines() if " of 4 done" in line]
+    assert progress == list(dict.fromkeys(progress))  # said once each
+    assert progress[-1].startswith("3 of 4 done, 1 failed; best so far: small-")
     before = clone.run("git", "for-each-ref", "refs/exps").splitlines()
     assert sum("/small-" in line for line in before) == 3
+    tabled = set(re.findall(r"^ *\d  (small-\w+) ", said, re.MULTILINE))
+    assert tabled == {line.rpartition("/")[2] for line in before if "/small-" in line}
+    renamed = min(tabled)
+    clone.run(".venv/bin/dvc", "exp", "rename", renamed, "mine")
     said = clone.run("./tl", "leaderboard")
-    assert "without 1 that have not run to their end" in said  # DVC shows the failed one with the results of its commit
     assert "3 experiments in reports/leaderboard.md" in said
+    assert " mine " in said
+    assert renamed not in said
     said = clone.run("./tl", "sweep", "small", code=2)
     assert "4 trials, 3 of them done before" in said
+    assert " mine " in said
     assert [line for line in clone.run("git", "for-each-ref", "refs/exps").splitlines() if "/small-" in line] == [
-        line for line in before if "/small-" in line
+        line for line in before if "/small-" in line and not line.endswith(renamed)
     ]
 
 

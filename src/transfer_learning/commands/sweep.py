@@ -2,7 +2,8 @@
 
     ./tl sweep fine_tune_at --jobs 2
 
-Started again, after an interruption or with more in the recipe, it runs what is not done yet.
+It shows how far it is and the best trial so far, and at the end all trials, best first. Started again, after an
+interruption or with more in the recipe, it runs what is not done yet.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ def known() -> str:
 
 def run(arguments: argparse.Namespace) -> None:
     from transfer_learning.experiments import sweep
+    from transfer_learning.reporting import leaderboard, leaderboard_table, sweep_view
+    from transfer_learning.reporting.trials import of_experiments
+    from transfer_learning.settings import params
 
     if arguments.recipe is None:
         raise UserError(f"name a recipe, one of {known()}")
@@ -36,15 +40,28 @@ def run(arguments: argparse.Namespace) -> None:
     if not path.exists():
         raise UserError(f"no recipe {path}: {arguments.recipe} must be one of {known()}")
     trials = sweep.read(path)
-    waiting = [trial for trial in trials if sweep.may_have_changed(trial) or not sweep.is_done(trial)]
-    done = len(trials) - len(waiting)
-    print(f"sweep {arguments.recipe}: {len(trials)} trials, {done} of them done before", flush=True)
-    sweep.queue(waiting)
-    failed = sweep.watch(waiting, jobs=arguments.jobs) if waiting else []
-    if len(failed) < len(trials):
-        record([trial.name for trial in trials if trial not in failed])
-    print(f"{len(trials) - len(failed)} of {len(trials)} trials succeeded; `dvc exp show --only-changed` compares them")
-    if failed:
+    before = sweep.done([trial for trial in trials if not sweep.may_have_changed(trial)])
+    waiting = [trial for trial in trials if trial.name not in before]
+    print(f"sweep {arguments.recipe}: {len(trials)} trials, {len(before)} of them done before", flush=True)
+    console = leaderboard_table.console()
+    settings, here = [params.flatten(trial.values) for trial in trials], params.flat()
+    if waiting:
+        view = sweep_view.View(settings, list(before.values()), jobs=arguments.jobs, here=here, console=console)
+        try:
+            with view.shown():
+                sweep.queue(waiting, show=view.queued)
+                sweep.watch(waiting, jobs=arguments.jobs, show=view.update)
+        except KeyboardInterrupt:
+            print("run the same sweep again to go on", file=sys.stderr)
+            raise
+    done = sweep.done(trials)
+    if done:
+        record(list(done.values()))
+        leaderboard_table.show(leaderboard.sections(of_experiments(done.values()), here), console)
+    print(
+        f"{len(done)} of {len(trials)} trials succeeded; `./tl leaderboard` sets them beside all others, in a page too"
+    )
+    if failed := [trial for trial in trials if trial.name not in done]:
         raise UserError("failed: " + "; ".join(sweep.save_log(trial) for trial in failed))
 
 

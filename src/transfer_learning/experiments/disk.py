@@ -97,15 +97,19 @@ def _states() -> Iterator[tuple[str, lock.Stages]]:
     """What dvc.lock has in the workspace and at every branch and tag, by name."""
     if Path(lock.FILE).exists():
         yield revisions.WORKSPACE, lock.read()
-    for name in revisions.git("for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags").splitlines():
-        if text := revisions.text(name, lock.FILE):
-            yield name.split("/", 2)[2], lock.parse(text, name)
+    refs = revisions.git("for-each-ref", "--format=%(refname)", "refs/heads", "refs/tags").splitlines()
+    yield from _at([ref.split("/", 2)[2] for ref in refs], refs)
 
 
 def _of_experiments(experiments: Sequence[revisions.Experiment]) -> Iterator[tuple[str, lock.Stages]]:
-    for one in experiments:
-        if text := revisions.text(one.commit, lock.FILE):
-            yield one.name, lock.parse(text, one.name)
+    yield from _at([one.name for one in experiments], [one.commit for one in experiments])
+
+
+def _at(names: Sequence[str], commits: Sequence[str]) -> Iterator[tuple[str, lock.Stages]]:
+    """The same at commits; without those that have no dvc.lock."""
+    for name, (text,) in zip(names, revisions.contents(commits, [lock.FILE]), strict=True):
+        if text is not None:
+            yield name, lock.parse(text.decode(errors="replace"), name)
 
 
 def _objects(folder: Path, md5: str) -> set[str]:

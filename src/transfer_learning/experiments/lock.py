@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import io
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from transfer_learning.core import files
 from transfer_learning.core.errors import UserError
 from transfer_learning.core.workspace import STAGES
-from transfer_learning.experiments import revisions
+from transfer_learning.experiments import revisions, yaml_reader
 from transfer_learning.settings import params
 from transfer_learning.stage import environment
 
@@ -39,11 +38,9 @@ def parse(text: str | None, where: str) -> Stages:
     if text is None:
         raise UserError(f"{where} has no {FILE}: `dvc repro` writes it")
     try:
-        # as Hydra and our settings read it: PyYAML takes 1e-05 for text
-        content: Any = OmegaConf.to_container(OmegaConf.load(io.StringIO(text)), resolve=False)
-        stages = content["stages"]
+        stages = yaml_reader.load_by_part(text, "stages")
         whole = all(isinstance(out["path"], str) for stage in stages.values() for out in _entries(stage))
-    except (OSError, YAMLError, TypeError, KeyError, AttributeError):
+    except (YAMLError, TypeError, KeyError, AttributeError):
         whole = False
     if not whole:
         raise UserError(f"{FILE} of {where} cannot be read: `git checkout` a whole one, or name another revision")
@@ -70,7 +67,7 @@ def by_stage(stages: Stages) -> dict[str, dict[str, str]]:
     return {name: outputs({name: stage}) for name, stage in stages.items()}
 
 
-def fits(folder: Path, where: str = "the workspace") -> bool:
+def fits(folder: Path = Path(), where: str = "the workspace") -> bool:
     """Whether the results in a folder are those of its settings, as its dvc.lock has them: evaluate ran last.
 
     Raises:
@@ -78,10 +75,26 @@ def fits(folder: Path, where: str = "the workspace") -> bool:
     """
     if not (folder / FILE).exists():
         return False
-    stages = read(folder, where)
+    return belongs(
+        read(folder, where),
+        params.read_yaml(folder / "params.yaml"),
+        lambda path: files.digest(folder / path, "md5") if (folder / path).exists() else None,
+    )
+
+
+def belongs(
+    stages: Stages, values: dict[str, Any], md5: Callable[[str], str | None], only: Container[str] | None = None
+) -> bool:
+    """Whether results are those of settings, as a dvc.lock has them: evaluate ran last.
+
+    Args:
+        stages: of the dvc.lock.
+        values: all settings.
+        md5: gives that of a file, None where there is none.
+        only: the files below reports/ that are looked at; None for all.
+    """
     if not set(stages) >= RESULTS:
         return False
-    values = params.read_yaml(folder / "params.yaml")
     for stage in stages.values():
         for path, value in stage.get("params", {}).get("params.yaml", {}).items():
             here: Any = values
@@ -91,9 +104,9 @@ def fits(folder: Path, where: str = "the workspace") -> bool:
                 return False
     small = outputs({name: stages[name] for name in (RESULTS | {BASELINE}) & set(stages)})
     return all(
-        (folder / path).exists() and files.digest(folder / path, "md5") == md5
-        for path, md5 in small.items()
-        if path.startswith("reports/")
+        md5(path) == recorded
+        for path, recorded in small.items()
+        if path.startswith("reports/") and (only is None or path in only)
     )
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,18 +31,20 @@ class Experiment:
 
 
 def _git(
-    *arguments: str, folder: Path = Path(), codes: tuple[int, ...] = (0,), given: str | None = None
+    *arguments: str, folder: Path = Path(), codes: tuple[int, ...] = (0,), given: bytes | None = None
 ) -> tuple[int, bytes]:
     """Exit code and output of a git command.
+
+    Args:
+        given: to its standard input.
 
     Raises:
         UserError: the code is none of `codes`; with git's last line.
     """
-    text = None if given is None else os.fsencode(given)
-    done = subprocess.run(["git", *arguments], cwd=folder, input=text, capture_output=True, check=False)
+    done = subprocess.run(["git", *arguments], cwd=folder, input=given, capture_output=True, check=False)
     if done.returncode not in codes:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise UserError(f"git {' '.join(arguments[:2])}: {without_passwords((said or ['failed'])[-1])}")
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise UserError(f"git {' '.join(arguments[:2])}: {without_passwords((lines or ['failed'])[-1])}")
     return done.returncode, done.stdout
 
 
@@ -55,7 +58,9 @@ def git(*arguments: str, folder: Path = Path(), codes: tuple[int, ...] = (0,), g
     Raises:
         UserError: git fails; with its last line.
     """
-    return os.fsdecode(_git(*arguments, folder=folder, codes=codes, given=given)[1]).strip()
+    return os.fsdecode(
+        _git(*arguments, folder=folder, codes=codes, given=None if given is None else os.fsencode(given))[1]
+    ).strip()
 
 
 def _dvc(*command: str) -> tuple[list[str], dict[str, str]]:
@@ -176,14 +181,31 @@ def changed() -> list[str]:
 
 def in_workspace(among: list[Experiment]) -> Experiment | None:
     """The experiment whose results are in the workspace: `dvc exp run` and `apply` leave theirs there."""
-    lock = Path("dvc.lock").read_text() if Path("dvc.lock").exists() else ""
-    return next((one for one in reversed(among) if text(one.commit, "dvc.lock") == lock), None)
+    lock = Path("dvc.lock").read_bytes() if Path("dvc.lock").exists() else b""
+    there = contents([one.commit for one in among], ["dvc.lock"])
+    return next((one for one, (found,) in reversed(list(zip(among, there, strict=True))) if found == lock), None)
 
 
 def text(commit: str, path: str) -> str | None:
     """A file of git's at a commit; None where it is not there."""
     there = git("ls-tree", "--name-only", commit, path)
     return _git("show", f"{commit}:{path}")[1].decode(errors="replace") if there else None
+
+
+def contents(commits: Sequence[str], paths: Sequence[str]) -> list[list[bytes | None]]:
+    """Files of git's at many commits, by one process for all.
+
+    Returns:
+        For each commit its files in the order of `paths`; None where it has none of that name.
+    """
+    wanted = "".join(f"{commit}:{path}\n" for commit in commits for path in paths)
+    printed = io.BytesIO(_git("cat-file", "--batch", given=wanted.encode())[1])
+
+    def following() -> bytes | None:
+        kind, size = printed.readline().split()[-2:]  # object, kind and size; else what was wanted, and `missing`
+        return printed.read(int(size) + 1)[:-1] if kind == b"blob" else None
+
+    return [[following() for _ in paths] for _ in commits]
 
 
 def export(commit: str, folder: Path, *paths: str) -> None:

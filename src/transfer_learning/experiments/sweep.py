@@ -9,10 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import tempfile
 import time
-from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from yaml import YAMLError
 from transfer_learning.core import files, surroundings
 from transfer_learning.core.errors import UserError
 from transfer_learning.core.workspace import main_workspace
-from transfer_learning.experiments import compose, dvc_inside, revisions
+from transfer_learning.experiments import compose, dvc_inside, finished, revisions
 from transfer_learning.settings import params
 
 POLL = 3.0  # seconds
@@ -67,14 +66,25 @@ def read(path: Path) -> list[Trial]:
     return list(trials.values())
 
 
-def is_done(trial: Trial) -> bool:
-    """Whether an experiment of the checked-out commit has these settings, this code and a test result."""
-    return any(
-        one.name == trial.name
-        and revisions.text(one.commit, "reports/test/metrics.json") is not None
-        and not revisions.code_changed(one.commit)
-        for one in revisions.experiments(revisions.head())
-    )
+def done(trials: list[Trial]) -> dict[str, str]:
+    """The trials that an experiment of the checked-out commit has whole results of, with these settings and this code:
+    its name by the trial's. People may have given it another name."""
+    experiments = revisions.experiments(revisions.head())
+    results = finished.of_commits([one.commit for one in experiments])
+    found: dict[str, str] = {}
+    for trial in trials:
+        wanted = params.flatten(trial.values)
+        equal = [
+            one
+            for one, whole in zip(experiments, results, strict=True)
+            if whole
+            and whole.settings == wanted
+            and (one.name == trial.name or not may_have_changed(trial))
+            and not revisions.code_changed(one.commit)
+        ]
+        if equal:
+            found[trial.name] = max(equal, key=lambda one: one.name == trial.name).name
+    return found
 
 
 def may_have_changed(trial: Trial) -> bool:
@@ -92,10 +102,15 @@ def forget(trial: Trial) -> None:
             revisions.dvc("exp", "remove", one.name)
 
 
-def queue(trials: list[Trial]) -> None:
-    """Put the trials that are not there into DVC's queue."""
+def queue(trials: list[Trial], *, show: Callable[[int], None]) -> None:
+    """Put the trials that are not there into DVC's queue.
+
+    Args:
+        show: is told how many are there, after each: it takes DVC seconds.
+    """
     states = dvc_inside.queue_states()
-    for trial in trials:
+    for number, trial in enumerate(trials):
+        show(number)
         if states.get(trial.name) not in ("Queued", "Running"):
             if states.get(trial.name) == "Failed":
                 revisions.dvc("queue", "remove", trial.name)
@@ -104,38 +119,32 @@ def queue(trials: list[Trial]) -> None:
             revisions.dvc("exp", "run", "--queue", "--name", trial.name, *changes)
 
 
-def watch(trials: list[Trial], *, jobs: int) -> list[Trial]:
-    """Start workers and show how far they are until all is done; the trials that failed."""
-    started, said, idle = time.monotonic(), "", 0
+def watch(trials: list[Trial], *, jobs: int, show: Callable[[dict[str, str]], None]) -> None:
+    """Start workers, and show how far they are until all is done.
+
+    Args:
+        jobs: trials at a time.
+        show: is told the state of each trial by its name, as DVC's queue calls them.
+    """
+    idle = 0
     os.environ[surroundings.JOBS] = str(jobs)  # which the queue's workers hand on to the stages
     revisions.dvc("queue", "start", "--jobs", str(jobs))
     while True:
         try:
             time.sleep(POLL)
-            states = dvc_inside.queue_states()
+            known = dvc_inside.queue_states()
+            states = {trial.name: known.get(trial.name, "Success") for trial in trials}
+            show(states)
         except KeyboardInterrupt:
             revisions.dvc("queue", "stop", "--kill")
-            print("\nstopped; run the same sweep again to go on", file=sys.stderr)
             raise
-        count = Counter(states.get(trial.name, "Success") for trial in trials)
-        text = ", ".join(f"{count[state]} {word}" for state, word in WORDS.items() if count[state])
-        if sys.stdout.isatty():
-            print(f"\r{text}, {time.monotonic() - started:.0f} s \033[K", end="", flush=True)
-        elif text != said:
-            print(text, flush=True)
-        said = text
-        if not count["Queued"] and not count["Running"]:
+        running = "Running" in states.values()
+        if not running and "Queued" not in states.values():
             break
-        idle = idle + 1 if not count["Running"] else 0
+        idle = 0 if running else idle + 1
         if idle * POLL > 60:  # DVC's workers end when they find the queue empty, which can cross with our additions
             revisions.dvc("queue", "start", "--jobs", str(jobs))
             idle = 0
-    if sys.stdout.isatty():
-        print()
-    return [trial for trial in trials if not is_done(trial)]
-
-
-WORDS = {"Success": "done", "Running": "running", "Queued": "waiting", "Failed": "failed"}
 
 
 def save_log(trial: Trial) -> str:

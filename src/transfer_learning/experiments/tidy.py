@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-import yaml
-
 from transfer_learning.core.errors import UserError
-from transfer_learning.experiments import revisions
+from transfer_learning.experiments import finished, revisions
 from transfer_learning.experiments.kept import KEPT
+
+TUNED = "reports/finetune/metrics.json"
 
 
 @dataclass(frozen=True)
@@ -61,14 +60,11 @@ def remove(gone: Sequence[revisions.Experiment]) -> None:
 def _best(listed: Sequence[revisions.Experiment], number: int) -> set[revisions.Experiment]:
     """The experiments with the highest accuracy on validation, of each set of photos; the newer one of two equals."""
     ranks: dict[str, list[tuple[float, int, revisions.Experiment]]] = {}
-    for age, one in enumerate(listed):
-        texts = [revisions.text(one.commit, path) for path in ("params.yaml", "reports/finetune/metrics.json")]
-        try:
-            settings, metrics = yaml.safe_load(texts[0] or ""), json.loads(texts[1] or "")
-            name, whole = str(settings["data"]["name"]), settings["split"]["fraction"] == 1
-            accuracy = float(metrics["val_accuracy"])
-        except (yaml.YAMLError, ValueError, LookupError, TypeError):  # it has not run to its end
-            continue
-        if whole and revisions.text(one.commit, "reports/test/metrics.json"):
-            ranks.setdefault(name, []).append((accuracy, age, one))
-    return {one for several in ranks.values() for _, _, one in sorted(several, key=lambda row: row[:2])[-number:]}
+    for age, (one, found) in enumerate(zip(listed, finished.of_commits([one.commit for one in listed]), strict=True)):
+        tuned = found.metrics.get(TUNED, {}) if found else {}
+        if found and "val_accuracy" in tuned and found.settings.get("split.fraction") == 1:
+            of = ranks.setdefault(str(found.settings["data.name"]), [])
+            of.append((tuned["val_accuracy"], age, one))
+    return {
+        one for several in ranks.values() for _, _, one in sorted(several, key=lambda row: row[:2])[-number:] if number
+    }

@@ -1,151 +1,79 @@
-"""The experiments that DVC has, side by side: which settings differ, and what came out."""
+"""Which trials may be ranked together, who is first, and the lines of the table that says so."""
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from transfer_learning.core.errors import UserError
-from transfer_learning.evaluation.baseline import FITTED, TESTED, chance
-from transfer_learning.evaluation.metrics import wilson_interval
-from transfer_learning.experiments import lock, revisions
-from transfer_learning.figures import drawing
-from transfer_learning.settings import params
-from transfer_learning.stage import timing
+from transfer_learning.evaluation.baseline import chance
+from transfer_learning.reporting.trials import Accuracy, Trial
 
-PHASES = ("frozen", "finetune", "test")
-SEED = "seed"
+SEED, FRACTION = "seed", "split.fraction"
 AGAINST = "against the linear probe"
-PARTS = {"validation": drawing.VALIDATION, "test": drawing.TRAIN}  # with colours
+
+
+def varying(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The settings that differ among those of trials, in the order of params.yaml, the seed last; not those that only
+    some have: a commit is older than they, or the photos are of another kind."""
+    keys = list(dict.fromkeys(key for one in settings for key in one))
+    found = [key for key in keys if len({str(one[key]) for one in settings if key in one}) > 1]
+    return sorted(found, key=lambda key: key == SEED)
 
 
 @dataclass(frozen=True)
-class Accuracy:
-    """A share of photos in [0, 1], and the interval around it."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One finished experiment.
+class Section:
+    """Trials that may be ranked together: of the same photos, drawn for the parts in the same way.
 
     Attributes:
-        commit: short hash of the commit that it started from.
-        settings: flat, `section.key: value`.
-        results: every metric of both phases and of the test, as `phase/name`.
-        accuracy: by part, after fine-tuning.
-        seconds: wall time of the stages that ran for it; None where they did not run on this machine.
-        photos: md5 of data/raw; trials on other photos cannot be compared.
+        note: what the section is of, where that is not all photos, or not those of the first section.
     """
 
-    name: str
-    commit: str
-    settings: dict[str, Any]
-    results: dict[str, float]
-    accuracy: dict[str, Accuracy]
-    seconds: float | None
-    photos: str
+    trials: list[Trial]
+    note: str = ""
 
 
-def read(shown: Sequence[dict[str, Any]], names: Sequence[str] = ()) -> tuple[list[Trial], int]:
-    """Read what `dvc exp show --json` prints.
+def sections(trials: Iterable[Trial], here: Mapping[str, Any]) -> list[Section]:
+    """Put apart trials on a part of the photos, or with other photos in the parts under the same seed.
 
     Args:
-        names: of the experiments to read, or patterns such as `best-*`; all by default.
-
-    Returns:
-        Finished experiments, then the workspace and its commit where they are none of these: each result once. And how
-        many were left out because their results are not those of their settings, or not all there: queued, running and
-        failed ones, and commits without a `dvc repro`.
-
-    Raises:
-        UserError: a name is of none.
+        here: the settings of the workspace, whose section comes first among those of as many photos.
     """
-    head = next((str(entry["rev"]) for entry in shown if entry["rev"] != revisions.WORKSPACE), "")
-    candidates: list[tuple[str, str, dict[str, Any] | None]] = []
-    for entry in shown:
-        for experiment in entry["experiments"] or []:
-            done = (experiment["executor"] or {}).get("state", "success") == "success"  # not queued, running or failed
-            candidates.append((str(experiment["name"]), str(entry["rev"]), experiment["revs"][0] if done else None))
-    for entry in shown:
-        here = entry["rev"] == revisions.WORKSPACE
-        name = revisions.WORKSPACE if here else str(entry["name"] or entry["rev"][:7])
-        candidates.append((name, head if here else str(entry["rev"]), entry))
-    for pattern in names:
-        if not any(fnmatchcase(name, pattern) for name, _, _ in candidates):
-            raise UserError(f"no experiment is called {pattern}: `dvc exp show` lists them; --all takes every commit's")
-    found: list[Trial] = []
-    left_out = 0
-    for name, baseline, revision in candidates:
-        if names and not any(fnmatchcase(name, pattern) for pattern in names):
-            continue
-        trial = _trial(name, baseline, revision) if revision else None
-        if trial is None:
-            left_out += 1
-        elif not any((one.settings, one.results) == (trial.settings, trial.results) for one in found):
-            found.append(trial)
-    return found, left_out
+    found: list[list[Trial]] = []
+    for trial in trials:
+        section = next((one for one in found if _of_the_same_photos(trial, one)), None)
+        if section is None:
+            found.append(section := [])
+        section.append(trial)
+    found.sort(key=lambda one: (-_share(one[0]), _drawn(one[0].settings) != _drawn(here), -len(one)))
+    return [Section(one, _note(one[0], found[0][0])) for one in found]
 
 
-def _trial(name: str, baseline: str, revision: dict[str, Any]) -> Trial | None:
-    """A trial from its params and metrics; None where they are not all there or do not belong together."""
-    data = revision.get("data") or {}
-    files: dict[str, Any] = data.get("metrics") or {}
-    metrics = {phase: files.get(f"reports/{phase}/metrics.json", {}).get("data") for phase in PHASES}
-    nested = (data.get("params") or {}).get("params.yaml", {}).get("data")
-    recorded = _recorded(str(revision["rev"])) if nested and all(metrics.values()) else None
-    if recorded is None:
-        return None
-    flat = params.flatten(nested)
-    values: dict[str, Any] = {key: str(one) if isinstance(one, list) else one for key, one in flat.items()}
-    tuned, test = metrics["finetune"], metrics["test"]
-    probe = [files.get(path.as_posix(), {}).get("data") or {} for path in (FITTED, TESTED)]
-    if "photos" not in tuned:  # an early revision of this repository
-        return None
-    right = round(tuned["val_accuracy"] * tuned["photos"])
-    interval = wilson_interval(right, tuned["photos"], confidence=values["evaluate.confidence"])
-    whose = timing.ran_for(name, "" if name == revisions.WORKSPACE else baseline)
-    return Trial(
-        name=name,
-        commit=baseline[:7],
-        settings=values,
-        results={f"{phase}/{key}": value for phase in PHASES for key, value in metrics[phase].items()}
-        | {f"probe/{key}": value for one in probe for key, value in one.items()},
-        accuracy={
-            "validation": Accuracy(tuned["val_accuracy"], *interval),
-            "test": Accuracy(test["accuracy"], test["accuracy_low"], test["accuracy_high"]),
-        },
-        seconds=sum(timing.measured(lock.by_stage(recorded), whose).values()) or None,
-        photos=lock.outputs(recorded).get("data/raw", ""),
-    )
+def _of_the_same_photos(trial: Trial, section: Sequence[Trial]) -> bool:
+    first = section[0]
+    same = (trial.photos, _drawn(trial.settings)) == (first.photos, _drawn(first.settings))
+    return same and all(one.split == trial.split for one in section if one.settings[SEED] == trial.settings[SEED])
 
 
-def _recorded(rev: str) -> lock.Stages | None:
-    """The dvc.lock of a revision; None where its results are not those of its settings, as dvc.lock has them."""
-    with tempfile.TemporaryDirectory() as aside:
-        folder = Path() if rev == revisions.WORKSPACE else Path(aside)
-        if rev != revisions.WORKSPACE:
-            revisions.export(rev, folder, "params.yaml", "dvc.lock", "reports")
-        try:
-            return lock.read(folder) if lock.fits(folder) else None
-        except UserError:  # a broken dvc.lock of another commit, or no settings: it has no results to show
-            return None
+def _share(trial: Trial) -> float:
+    return float(trial.settings.get(FRACTION, 1))
 
 
-def varying(trials: Sequence[Trial]) -> list[str]:
-    """The settings that differ among the trials, in the order of params.yaml, the seed last."""
-    keys = list(dict.fromkeys(key for trial in trials for key in trial.settings))
-    found = [key for key in keys if len({str(trial.settings.get(key)) for trial in trials}) > 1]
-    return sorted(found, key=lambda key: key == SEED)
+def _drawn(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of how the parts are drawn, without those that are off, which commits before them lack."""
+    named = {key: value for key, value in settings.items() if key.startswith("split.") and key != "split.watch"}
+    return {key: value for key, value in named.items() if value is not None}
+
+
+def _note(trial: Trial, first: Trial) -> str:
+    if trial is first:
+        return f"{FRACTION} = {_share(trial)}" if _share(trial) < 1 else ""
+    drawn = _drawn(trial.settings), _drawn(first.settings)
+    differing = [key for key in drawn[0] | drawn[1] if drawn[0].get(key) != drawn[1].get(key)]
+    said = [f"{key} = {drawn[0].get(key, 'null')}" for key in differing]
+    return ", ".join(said) or ("other photos" if trial.photos != first.photos else "other photos in the parts")
 
 
 def ranked(trials: Sequence[Trial]) -> list[list[Trial]]:
@@ -163,87 +91,85 @@ def ranked(trials: Sequence[Trial]) -> list[list[Trial]]:
         met[same] += 1
     for group in groups.values():
         group.sort(key=lambda trial: int(trial.settings[SEED]))
-    return sorted(
-        groups.values(),
-        key=lambda group: (
-            -mean(trial.accuracy["validation"].value for trial in group),
-            mean(trial.results["finetune/val_loss"] for trial in group),
-        ),
-    )
+    return sorted(groups.values(), key=_order)
 
 
-def markdown(
-    trials: Sequence[Trial], *, title: str, figure: str, command: str, parts: Sequence[str] = tuple(PARTS)
-) -> str:
-    """The page with the table of trials on the same photos.
+def best(trials: Sequence[Trial]) -> Trial:
+    """The one that is first by itself, whatever its seed."""
+    return min(trials, key=lambda trial: _order([trial]))
+
+
+def _order(group: Sequence[Trial]) -> tuple[float, float]:
+    accuracy, loss = (mean(trial.results[f"finetune/{key}"] for trial in group) for key in ("val_accuracy", "val_loss"))
+    return -accuracy, loss
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table: a trial, or the mean of those that differ in the seed alone.
+
+    Attributes:
+        place: of the group, with its first line.
+        cells: text by column.
+    """
+
+    place: int | None
+    cells: dict[str, str]
+    is_mean: bool = False
+
+
+def lines(trials: Sequence[Trial], parts: Sequence[str], *, intervals: bool = True) -> list[Line]:
+    """The table of trials on the same photos: columns for the experiment, its commit where there are several, the
+    settings that differ, accuracy on the parts of the photos, the linear probe's where it is known, and time.
 
     Args:
-        figure: file name of what `draw` draws.
-        command: what makes the page.
-        parts: of the photos, whose results are shown.
+        intervals: with what belongs to each number, its interval and of how many photos it is.
     """
-    keys = varying(trials)
-    commits = ["commit"] if len({trial.commit for trial in trials}) > 1 else []
-    against = [AGAINST] if any("probe/val_gained" in trial.results for trial in trials) else []
-    header = ["", "experiment", *commits, *keys, *parts, *against, "time"]
-    level, lines = float(trials[0].settings["evaluate.confidence"]), [f"# {title}", ""]
-    lines.append(
-        f"Best first by accuracy on validation after fine-tuning, with its {level:.0%} interval. Nothing is chosen"
-    )
-    lines.append("on the test photos. Time is that of the stages that ran for the experiment on this machine.")
-    if against:
-        lines += [
-            "\nAgainst the linear probe: how many more validation photos are right than with logistic regression",
-            "on the pretrained network's features, and how often equal models differ so much (McNemar's test).",
-        ]
-    if SEED in keys:
-        lines += [
-            "",
-            "Another seed draws other validation and test photos; ± is the standard deviation over seeds, in points.",
-        ]
-    lines += ["", f"| {' | '.join(header)} |", f"|--:|:--|{'--:|' * (len(header) - 2)}"]
+    keys = varying([trial.settings for trial in trials])
+    commits = len({trial.commit for trial in trials}) > 1
+    against = any("probe/val_gained" in trial.results for trial in trials)
+
+    def line(place: int | None, trial: Trial) -> Line:
+        shown = {part: _in_words(trial.accuracy[part], intervals) for part in parts}
+        time = {"time": f"{trial.seconds:.0f} s" if trial.seconds else ""}
+        return Line(
+            place,
+            {"experiment": trial.name}
+            | ({"commit": trial.commit} if commits else {})
+            | {key: shown_as(trial.settings.get(key)) for key in keys}
+            | shown
+            | ({AGAINST: _against(trial, intervals)} if against else {})
+            | time,
+        )
+
+    found: list[Line] = []
     for place, group in enumerate(ranked(trials), start=1):
-        rows = [_cells(trial, keys, commits, parts, against) for trial in group]
+        members = [line(place if len(group) == 1 else None, trial) for trial in group]
         if len(group) > 1:
-            spread = [_spread([trial.accuracy[part].value for trial in group]) for part in parts]
-            same = [shown_as(group[0].settings.get(key)) if key != SEED else f"{len(group)} seeds" for key in keys]
-            rows.insert(
-                0, ["**mean**", *([group[0].commit] if commits else []), *same, *spread, *("" for _ in against), ""]
-            )
-        for number, cells in enumerate(rows):
-            lines.append(f"| {'' if number else place} | {' | '.join(cells)} |")
-    if keys:
-        lines += ["", f"![Accuracy against each setting that varies]({figure})"]
-    return "\n".join([*lines, "", "Made by", "", f"    {command}"]) + "\n"
+            spread = {part: _spread([trial.accuracy[part].value for trial in group]) for part in parts}
+            blank = {AGAINST: "", "time": "", "experiment": "mean", SEED: f"{len(group)} seeds"}
+            first = members[0].cells
+            members.insert(0, Line(place, {key: ({**first, **blank, **spread})[key] for key in first}, is_mean=True))
+        found += members
+    return found
 
 
-def _cells(
-    trial: Trial, keys: Sequence[str], commits: Sequence[str], parts: Sequence[str], against: Sequence[str]
-) -> list[str]:
-    shown = [trial.accuracy[part] for part in parts]
-    accuracy = [f"{one.value:.1%} ({one.low:.1%} to {one.high:.1%})" for one in shown]
-    settings = [shown_as(trial.settings.get(key)) for key in keys]
-    time = f"{trial.seconds:.0f} s" if trial.seconds else ""
-    return [
-        trial.name,
-        *([trial.commit] if commits else []),
-        *settings,
-        *accuracy,
-        *(_against(trial) for _ in against),
-        time,
-    ]
+def _in_words(accuracy: Accuracy, interval: bool) -> str:
+    between = f" ({accuracy.low:.1%} to {accuracy.high:.1%})" if interval else ""
+    return f"{accuracy.value:.1%}{between}"
 
 
-def _against(trial: Trial) -> str:
+def _against(trial: Trial, total: bool) -> str:
     found = trial.results
     if "probe/val_gained" not in found:
         return ""
     more = int(found["probe/val_gained"] - found["probe/val_lost"])
-    return f"{more:+d} of {found['finetune/photos']:.0f}, {chance(found['probe/val_p_value'])}"
+    of = f" of {found['finetune/photos']:.0f}" if total else ""
+    return f"{more:+d}{of}, {chance(found['probe/val_p_value'])}"
 
 
 def _spread(values: Sequence[float]) -> str:
-    return f"**{mean(values):.1%} ± {stdev(values) * 100:.1f}**"
+    return f"{mean(values):.1%} ± {stdev(values) * 100:.1f}"
 
 
 def shown_as(value: Any) -> str:
