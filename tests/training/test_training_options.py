@@ -18,6 +18,7 @@ from transfer_learning.core.weights import Weights
 from transfer_learning.network.head import HEAD
 from transfer_learning.settings import backbones
 from transfer_learning.settings.phases import Phase
+from transfer_learning.stage.kept_epochs import KeptEpochs
 from transfer_learning.training import classifier, epochs, optimizers, sampling
 from transfer_learning.training.epochs import metrics
 from transfer_learning.training.inputs import Examples, from_array, in_order
@@ -41,7 +42,7 @@ def trained(
     history = epochs.train(
         model,
         Examples(from_array(INPUTS), LABELS, in_order(from_array(validation), LABELS, classes=2), classes=2, views=2),
-        epochs.Session(0, lambda _: None, kept),
+        epochs.Session(0, lambda _: None, KeptEpochs(kept)),
         phase=settings,
         epochs=range(1, last + 1),
         evaluate_first=bool(start),
@@ -227,7 +228,7 @@ def test_a_step_that_is_no_better_than_those_before_ends_with_their_weights(tmp_
     history = epochs.train(
         model,
         Examples(from_array(INPUTS), LABELS, in_order(from_array(INPUTS), LABELS, classes=2), classes=2, views=2),
-        epochs.Session(0, lambda _: None, tmp_path),
+        epochs.Session(0, lambda _: None, KeptEpochs(tmp_path)),
         phase=settings,
         epochs=range(12, 21),
         before=pd.DataFrame([{"epoch": epoch, **same} for epoch in (10, 11)]),

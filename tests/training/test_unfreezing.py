@@ -13,6 +13,7 @@ from support.phases import fine_tuning, phase
 from transfer_learning.network import backbone
 from transfer_learning.network.head import HEAD
 from transfer_learning.settings import backbones
+from transfer_learning.stage.kept_epochs import KeptEpochs
 from transfer_learning.training import classifier, epochs, optimizers, unfreezing
 from transfer_learning.training.inputs import Examples, from_array, in_order
 
@@ -39,7 +40,7 @@ def fine_tuned(kept: Path, until: int | None = None, **changes: Any) -> tuple[di
         unfreezing.Network(base, None, 0.3),
         head,
         Examples(from_array(photos), labels, validation, classes=3, views=2),
-        epochs.Session(3, on_epoch, kept),
+        epochs.Session(3, on_epoch, KeptEpochs(kept)),
         phase=fine_tuning(batch_size=4, **changes),
         first=1,
     )
