@@ -75,6 +75,21 @@ def test_steps_move_further_layers_in_further_epochs(tmp_path: Path) -> None:
         assert moved == set(range(lowest, 5))
 
 
+@pytest.mark.parametrize("schedule", ["cosine", pytest.param("constant", marks=pytest.mark.full)])
+def test_a_training_that_is_stopped_is_the_beginning_of_the_whole(
+    schedule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"epochs": 2, "schedule": schedule, "learning_rate": 0.001, "early_stopping": 2}
+    found, history = fine_tuned(tmp_path / "kept", **options)
+    for folder in ("kept", "anew"):
+        stopped, rows = fine_tuned(tmp_path / folder, stop_after=1, **options)
+        assert ("nothing to train" in capsys.readouterr().out) == (folder == "kept")
+        assert rows.to_csv() == history[: len(rows)].to_csv()
+        assert rows["epoch"].tolist() == [0, 1]
+        for name, arrays in found["seen"][1].items():
+            assert all(map(np.array_equal, arrays, stopped["final"][name])), name
+
+
 STEPS = [{"fine_tune_at": at, "epochs": 4, "learning_rate": rate} for at, rate in ((10, 0.02), (4, 0.1))]
 EVERYTHING = {
     "optimizer": "adamw", "weight_decay": 0.1, "schedule": "cosine", "warmup_epochs": 1, "label_smoothing": 0.1,
