@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,17 @@ def test_small_states_are_bounded_by_their_number(tmp_path: Path, monkeypatch: p
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_on_a_disk_that_is_nearly_full_the_latest_state_alone_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, total = KeptEpochs(tmp_path, "a"), 10**9
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: shutil._ntuple_diskusage(total, total - 20_000, 20_000))
+    keep(kept, 1, 2, 3)
+    assert len(list(tmp_path.iterdir())) == 3
+    keep(kept, 4, size=3000)
+    assert [path.name[:7] for path in tmp_path.iterdir()] == ["a-00004"]
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
 def test_a_folder_that_takes_nothing_ends_no_training_and_is_said_once(
     tmp_path: Path, number: int, capsys: pytest.CaptureFixture[str]
@@ -98,6 +110,9 @@ def test_a_folder_that_takes_nothing_ends_no_training_and_is_said_once(
     )
     assert len(list(tmp_path.iterdir())) == 1
     assert latest(kept, 3) == "1"
+    (tmp_path / "file").touch()
+    keep(KeptEpochs(tmp_path / "file", "a"), 1)
+    assert "file cannot be used (File exists)" in capsys.readouterr().err
 
 
 HAMMER = """

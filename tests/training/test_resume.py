@@ -28,7 +28,7 @@ OUTPUTS = {
 }
 
 
-LONGER = ("train_frozen.epochs=40", "finetune.epochs=30", "finetune.fine_tune_at=0")
+LONGER = ("train_frozen.epochs=40", "finetune.epochs=20", "finetune.fine_tune_at=0")
 
 
 @pytest.fixture

@@ -14,13 +14,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from transfer_learning.core.errors import UserError
-from transfer_learning.core.files import digest, put, remove
+from transfer_learning.core.files import digest, is_being_written, put, remove
 from transfer_learning.core.workspace import main_workspace
 from transfer_learning.settings import params
 from transfer_learning.settings.schema import Settings
@@ -29,6 +31,7 @@ from transfer_learning.stage import at_work, unfinished
 VARIABLE, USUAL = "TL_EPOCHS_MB", 2000  # megabytes; no setting, since it moves no byte of a result
 MOST = 10_000  # states, which can be small: looking through so many takes less than 0.1 s
 SLACK = 20  # room is made for this part of all at a time
+SCARCE = 10  # where the disk has room for so many states only, the latest one alone is kept
 State = TypeVar("State")
 
 
@@ -94,28 +97,36 @@ class KeptEpochs:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write(aside)
-            self._since_looked += aside.stat().st_size
+            size = aside.stat().st_size
             put(aside, self.folder / f"{self.key}-{epoch:05d}-{digest(aside, 'sha256')[:16]}.npz")
-            if self._since_looked > self._bytes // SLACK:
-                self._make_room()
+            self._since_looked += size
+            if shutil.disk_usage(self.folder).free < SCARCE * size:  # which the outputs need
+                self._make_room(0)
+            elif self._since_looked > self._bytes // SLACK:
+                self._make_room(self._bytes - self._bytes // SLACK)
         except OSError as error:
             self._warn(error)
         finally:
-            aside.unlink(missing_ok=True)
+            with suppress(OSError):  # said above; what cannot be removed goes when room is made
+                aside.unlink(missing_ok=True)
 
-    def _make_room(self) -> None:
-        """Remove what was used longest ago, never the state written last; what killed processes left goes like it."""
+    def _make_room(self, left: int) -> None:
+        """Remove what was used longest ago, never the state written last; what killed processes left goes like it.
+
+        Args:
+            left: bytes that may stay.
+        """
         found = []
-        for entry in os.scandir(self.folder):
+        for path in self.folder.iterdir():
             try:
-                found.append((entry.stat().st_mtime_ns, entry.stat().st_size, entry.path))
+                found.append((path.stat().st_mtime_ns, path.stat().st_size, path))
             except FileNotFoundError:  # another process makes room too
                 continue
         total = 0
         for number, (_, size, path) in enumerate(sorted(found, reverse=True)):
             total += size
-            if number and (total > self._bytes - self._bytes // SLACK or number >= MOST):
-                remove(Path(path))
+            if number and (total > left or number >= MOST) and not is_being_written(path):
+                remove(path)
         self._since_looked = 0
 
     def _warn(self, error: OSError) -> None:
