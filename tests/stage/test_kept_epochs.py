@@ -63,14 +63,16 @@ def test_the_folder_is_bounded_and_what_was_used_longest_ago_goes_first(tmp_path
     keep(kept, 1, 2, 3, 4, size=200_000)
     for number, path in enumerate(sorted(tmp_path.iterdir())):
         os.utime(path, (number, number))
-    (tmp_path / ".b-1.partial-1").write_bytes(bytes(50_000))  # of a process that was killed
-    os.utime(tmp_path / ".b-1.partial-1", (0, 0))
+    (tmp_path / ".b-1.partial-999999999").write_bytes(bytes(50_000))  # of a process that was killed
+    os.utime(tmp_path / ".b-1.partial-999999999", (0, 0))
     assert latest(kept, 1) == "1"  # used now
     keep(KeptEpochs(tmp_path, "b", megabytes=1), 1, 2, size=200_000)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 1_000_000
     assert sorted(path.name[:7] for path in tmp_path.iterdir()) == ["a-00001", "a-00004", "b-00001", "b-00002"]
+    (tmp_path / f".b-1.partial-{os.getpid()}").touch()  # somebody writes it
+    os.utime(tmp_path / f".b-1.partial-{os.getpid()}", (0, 0))
     keep(kept, 5, size=2_000_000)  # larger than all that may be: a killed training goes on all the same
-    assert [path.name[:7] for path in tmp_path.iterdir()] == ["a-00005"]
+    assert sorted(path.name[:7] for path in tmp_path.iterdir()) == [".b-1.pa", "a-00005"]
 
 
 def test_small_states_are_bounded_by_their_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
