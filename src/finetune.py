@@ -11,12 +11,11 @@ surroundings.shut_out()
 packages.say_what_is_missing()
 from transfer_learning import announce
 from transfer_learning.core import files, weights
-from transfer_learning.network.runtime import setup
+from transfer_learning.network import runtime
 from transfer_learning.settings.backbones import BACKBONES
 from transfer_learning.settings.params import load
 from transfer_learning.settings.schema import Settings
-from transfer_learning.stage import process
-from transfer_learning.stage.unfinished import unfinished
+from transfer_learning.stage import kept_epochs, process
 
 OUTPUT = Path("models/finetuned.weights.h5")
 
@@ -29,7 +28,7 @@ def main() -> None:
 
 def train(settings: Settings, follower: announce.Follower) -> None:
     """Train on from the frozen phase and write weights, history and metrics."""
-    setup(seed=settings.seed, threads=settings.runtime.threads)
+    runtime.setup(seed=settings.seed, threads=settings.runtime.threads)
     from transfer_learning.core import history
     from transfer_learning.network import backbone, stored
     from transfer_learning.network.head import HEAD
@@ -40,11 +39,12 @@ def train(settings: Settings, follower: announce.Follower) -> None:
     backbone.load(base, Path("data/pretrained/backbone.weights.h5"))
     lowest = phase.plan[-1].fine_tune_at
     boundary = own.boundary if lowest > BACKBONES[own.name].boundaries[own.boundary] else None
-    with ThreadPoolExecutor(surroundings.cores()) as pool, unfinished(OUTPUT, "finetune") as kept:
+    with ThreadPoolExecutor(surroundings.cores()) as pool:
         features = inputs.from_features(stored.FOLDER, "activations") if boundary else None
         examples = features or from_photos.examples(settings, pool)
         network = unfreezing.Network(base, boundary, own.dropout)
         head = weights.read(Path("models/frozen.weights.h5"))
+        kept = kept_epochs.of("finetune", settings, runtime.devices())
         session = epochs.Session(settings.seed, follower.epoch, kept)
         first = int(history.read("train_frozen")[-1]["epoch"]) + 1
         model, trained = unfreezing.fine_tune(network, head, examples, session, phase=phase, first=first)

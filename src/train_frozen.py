@@ -10,11 +10,10 @@ surroundings.shut_out()
 packages.say_what_is_missing()
 from transfer_learning import announce
 from transfer_learning.core import files, weights
-from transfer_learning.network.runtime import setup
+from transfer_learning.network import runtime
 from transfer_learning.settings.params import load
 from transfer_learning.settings.schema import Settings
-from transfer_learning.stage import process
-from transfer_learning.stage.unfinished import unfinished
+from transfer_learning.stage import kept_epochs, process
 
 OUTPUT = Path("models/frozen.weights.h5")
 
@@ -27,7 +26,7 @@ def main() -> None:
 
 def train(settings: Settings, follower: announce.Follower) -> None:
     """Train the head and write its weights, history and metrics."""
-    setup(seed=settings.seed, threads=settings.runtime.threads)
+    runtime.setup(seed=settings.seed, threads=settings.runtime.threads)
     from transfer_learning.core import history
     from transfer_learning.network import stored
     from transfer_learning.network.head import PROBE
@@ -47,14 +46,14 @@ def train(settings: Settings, follower: announce.Follower) -> None:
         photos=len(examples.labels),
     )
     epochs.compile_model(model, optimizer, classes=examples.classes)
-    with unfinished(OUTPUT, "train_frozen") as kept:
-        session = epochs.Session(settings.seed, follower.epoch, kept)
-        numbers = range(1, phase.epochs + 1)
-        trained = epochs.train(model, examples, session, phase=phase, epochs=numbers, evaluate_first=True)
-        weights.write(OUTPUT, classifier.head_weights(model))
-        history.write(trained, "train_frozen")
-        metrics = epochs.metrics(trained, phase) | {"photos": len(validation.labels)}
-        files.write_json(Path("reports/frozen/metrics.json"), metrics)
+    kept = kept_epochs.of("train_frozen", settings, runtime.devices()).beginning(phase.beginning())
+    session = epochs.Session(settings.seed, follower.epoch, kept)
+    numbers = range(1, phase.epochs + 1)
+    trained = epochs.train(model, examples, session, phase=phase, epochs=numbers, evaluate_first=True)
+    weights.write(OUTPUT, classifier.head_weights(model))
+    history.write(trained, "train_frozen")
+    metrics = epochs.metrics(trained, phase) | {"photos": len(validation.labels)}
+    files.write_json(Path("reports/frozen/metrics.json"), metrics)
 
 
 if __name__ == "__main__":

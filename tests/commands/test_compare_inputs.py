@@ -192,3 +192,17 @@ def test_fine_tuning_that_may_keep_what_it_starts_from_begins_with_it(
     phase = {"epochs": 2, "early_stopping": patience}
     found = contradictions.epochs(histories, {"train_frozen": {"epochs": 2}, "finetune": phase})
     assert bool(found) == wrong, found
+
+
+def test_a_fine_tuning_that_was_stopped_has_as_many_epochs_as_its_settings_say() -> None:
+    same = {"loss": 0.1, "accuracy": 0.9, "val_loss": 0.1, "val_accuracy": 0.9}
+    for stop_after in (0, 1, 2):
+        phases = {
+            "train_frozen": {"epochs": 2},
+            "finetune": {"epochs": 3, "early_stopping": 0, "stop_after": stop_after},
+        }
+        histories = {
+            "train_frozen": [{"epoch": epoch, **same} for epoch in (0, 1, 2)],
+            "finetune": [{"epoch": epoch, **same} for epoch in (3, 4)],
+        }
+        assert bool(contradictions.epochs(histories, phases)) == (stop_after != 2)

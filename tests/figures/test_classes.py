@@ -14,6 +14,7 @@ from transfer_learning.network import backbone
 from transfer_learning.network.head import HEAD
 from transfer_learning.photos.parts import read_split
 from transfer_learning.settings import backbones
+from transfer_learning.stage.kept_epochs import KeptEpochs
 from transfer_learning.training import classifier, epochs, sampling
 from transfer_learning.training.inputs import Examples, from_array, in_order
 
@@ -56,7 +57,7 @@ def test_softmax_regression_by_training_equals_a_reference_step(tmp_path: Path) 
     history = epochs.train(
         model,
         Examples(batch, LABELS, in_order(batch, LABELS, classes=CLASSES), classes=CLASSES, views=1),
-        epochs.Session(0, lambda _: None, tmp_path),
+        epochs.Session(0, lambda _: None, KeptEpochs(tmp_path)),
         phase=phase(batch_size=9),
         epochs=range(1, 2),
         evaluate_first=True,

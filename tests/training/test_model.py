@@ -26,6 +26,7 @@ from transfer_learning.photos.parts import Part
 from transfer_learning.serving.predictor import Predictor
 from transfer_learning.settings import backbones, schema
 from transfer_learning.settings.params import read_yaml
+from transfer_learning.stage.kept_epochs import KeptEpochs
 from transfer_learning.training import classifier, epochs
 from transfer_learning.training.inputs import Examples, from_array, in_order
 
@@ -143,7 +144,7 @@ def test_logistic_regression_by_training_equals_a_reference_step(tmp_path: Path)
     history = epochs.train(
         model,
         Examples(batch, labels, in_order(batch, labels, classes=2), classes=2, views=1),
-        epochs.Session(0, rows.append, tmp_path),
+        epochs.Session(0, rows.append, KeptEpochs(tmp_path)),
         phase=phase(batch_size=6),
         epochs=range(1, 2),
         evaluate_first=True,
@@ -171,7 +172,7 @@ def test_a_loss_that_is_not_finite_stops_training_at_once(monkeypatch: pytest.Mo
         epochs.train(
             model,
             Examples(batch, labels, in_order(batch, labels, classes=2), classes=2, views=1),
-            epochs.Session(0, lambda _: None, tmp_path),
+            epochs.Session(0, lambda _: None, KeptEpochs(tmp_path)),
             phase=phase(batch_size=1),
             epochs=range(3, 9),
         )
@@ -184,7 +185,7 @@ def test_a_validation_that_is_not_finite_is_said_in_a_sentence(tmp_path: Path) -
     good, bad = (from_array(np.full((1, 4, 2), value, np.float32)) for value in (1, np.inf))
     labels = np.array([0, 1, 0, 1])
     examples = Examples(good, labels, in_order(bad, labels, classes=2), classes=2, views=1)
-    session = epochs.Session(0, lambda _: None, tmp_path)
+    session = epochs.Session(0, lambda _: None, KeptEpochs(tmp_path))
     with pytest.raises(UserError) as error:
         epochs.train(model, examples, session, phase=phase(batch_size=4), epochs=range(3, 4))
     assert re.match(r"epoch 3 ended with loss = 0\.693147, accuracy = 0\.5, val_loss = nan, val_acc", str(error.value))
@@ -207,7 +208,7 @@ def test_each_epoch_sees_every_photo_once_in_its_own_order_and_view(tmp_path: Pa
     epochs.train(
         model,
         Examples(batch, labels, validation, classes=2, views=2),
-        epochs.Session(0, lambda _: None, tmp_path),
+        epochs.Session(0, lambda _: None, KeptEpochs(tmp_path)),
         phase=phase(batch_size=5),
         epochs=range(1, 4),
     )

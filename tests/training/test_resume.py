@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +18,7 @@ from support.clone import ROOT, STAGES, Clone
 
 from transfer_learning.core.files import written_aside
 from transfer_learning.settings import params as settings
-from transfer_learning.stage import environment
+from transfer_learning.stage import environment, kept_epochs
 from transfer_learning.stage.unfinished import key, unfinished
 
 OUTPUTS = {
@@ -27,12 +28,14 @@ OUTPUTS = {
 }
 
 
+LONGER = ("train_frozen.epochs=40", "finetune.epochs=12", "finetune.fine_tune_at=0")
+
+
 @pytest.fixture
 def clone(demo_clone: Clone, tmp_path: Path) -> Clone:
     """A copy of the demo whose training takes a while: more epochs, fine-tuning from the photos."""
-    clone = demo_clone.copy(tmp_path)
-    longer = ["train_frozen.epochs=40", "finetune.epochs=12", "finetune.fine_tune_at=0"]
-    clone.call("params", "+experiment=demo", *longer)
+    clone = demo_clone.copy(tmp_path / "clone")
+    clone.call("params", "+experiment=demo", *LONGER)
     return clone
 
 
@@ -60,6 +63,11 @@ def kept(clone: Clone) -> list[Path]:
     return [path for folder in ("data", "models") for path in (clone.folder / folder).glob(".*.unfinished-*")]
 
 
+def states(clone: Clone) -> list[Path]:
+    """Of training, after each epoch."""
+    return list((clone.folder / ".dvc/tmp/epochs").glob("*.npz"))
+
+
 def content(clone: Clone, stage: str) -> dict[str, bytes]:
     """Every byte of a stage's outputs, by path."""
     found = {}
@@ -70,30 +78,50 @@ def content(clone: Clone, stage: str) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.full
+def test_killed_features_go_on_and_end_with_the_same_bytes(clone: Clone) -> None:
+    # of more photos, so that there is time to kill it
+    clone.call("params", "+experiment=demo", "data.photos_per_class=240")
+    for earlier in STAGES[: STAGES.index("featurize")]:
+        clone.run("python", f"src/{earlier}.py")
+    assert "going on" not in clone.run("python", "src/featurize.py")
+    whole = content(clone, "featurize")
+    assert kept(clone) == []
+    begun = lambda: any((folder / "progress.json").exists() for folder in kept(clone))  # noqa: E731
+    kill_when(start(clone, "featurize"), begun, signal.SIGKILL)
+    assert len(kept(clone)) == 1
+    assert content(clone, "featurize") == whole  # what was there is there still
+    assert "going on" in clone.run("python", "src/featurize.py")
+    assert content(clone, "featurize") == whole
+    assert kept(clone) == []
+
+
 @pytest.mark.parametrize(
     ("stage", "sent"),
     [
-        pytest.param("featurize", signal.SIGKILL, marks=pytest.mark.full),
         pytest.param("train_frozen", signal.SIGTERM, marks=pytest.mark.full),
-        ("finetune", signal.SIGKILL),  # from the photos: what is kept of features and of epochs, both
+        ("finetune", signal.SIGKILL),  # from the photos
     ],
 )
-def test_a_killed_stage_goes_on_and_ends_with_the_same_bytes(clone: Clone, stage: str, sent: signal.Signals) -> None:
-    state = {"featurize": "progress.json"}.get(stage, "epoch.npz")
-    if stage == "featurize":  # of more photos, so that there is time to kill it
-        clone.call("params", "+experiment=demo", "data.photos_per_class=240")
-        for earlier in STAGES[: STAGES.index(stage)]:
-            clone.run("python", f"src/{earlier}.py")
-    assert "going on" not in clone.run("python", f"src/{stage}.py")
-    whole = content(clone, stage)
-    assert kept(clone) == []
-    kill_when(start(clone, stage), lambda: any((folder / state).exists() for folder in kept(clone)), sent)
-    assert len(kept(clone)) == 1
-    assert content(clone, stage) == whole  # what was there is there still
+def test_what_a_killed_training_has_computed_serves_a_shorter_one_elsewhere(
+    clone: Clone, tmp_path: Path, stage: str, sent: signal.Signals
+) -> None:
+    """As in the queue: the folder of the one is gone, and both know the main workspace. Without what is kept the bytes
+    are the same."""
+    aside = clone.copy(tmp_path / "aside")
+    aside.environment["DVC_ROOT"] = str(clone.folder)
+    aside.call("params", "+experiment=demo", *LONGER, f"{stage}.epochs=90")
+    before = content(aside, stage)
+    kill_when(start(aside, stage), lambda: len(states(clone)) > 1, sent)
+    assert content(aside, stage) == before  # what was there is there still
+    shutil.rmtree(aside.folder)
     said = clone.run("python", f"src/{stage}.py")
-    assert "going on" in said
-    assert content(clone, stage) == whole
-    assert kept(clone) == []
+    assert said.count("going on after epoch ") == 1
+    whole = content(clone, stage)
+    clone.environment["TL_EPOCHS_MB"] = "0"
+    said = clone.run("python", f"src/{stage}.py")
+    assert "earlier run" not in said
+    assert content(clone, stage) == whole != before
 
 
 def test_interrupted_features_go_on_and_say_so_in_a_sentence(
@@ -136,14 +164,22 @@ def test_interrupted_features_go_on_and_say_so_in_a_sentence(
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
 
+def beginning(stage: str) -> str:
+    """What the epochs of a stage's training follow from."""
+    values = settings.load(stage)
+    phase = values.finetune.beginning(1) if stage == "finetune" else values.train_frozen.beginning()
+    return kept_epochs.of(stage, values).beginning(phase).key
+
+
 @pytest.mark.parametrize("change", ["setting", "input", "code", "machine"])
 def test_what_was_kept_is_never_taken_up_for_anything_else(
     demo_clone: Clone, tmp_path: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clone = demo_clone.copy(tmp_path)
     monkeypatch.chdir(clone.folder)
-    before = key("finetune")
+    before, trained = key("finetune"), beginning("finetune")
     assert key("finetune") == before != key("train_frozen")
+    assert beginning("finetune") == trained != beginning("train_frozen")
     with suppress(KeyboardInterrupt), unfinished(Path("models/a"), "finetune") as old:
         with pytest.raises(OSError, match="full"), written_aside(Path("models/a")):
             raise OSError("full")  # whoever writes the output leaves alone what is kept
@@ -160,6 +196,7 @@ def test_what_was_kept_is_never_taken_up_for_anything_else(
     else:
         monkeypatch.setattr(environment, "cpu", lambda: "another one")
     assert key("finetune") != before
+    assert beginning("finetune") != trained
     with unfinished(Path("models/a"), "finetune") as new:
         assert new != old
         assert not old.exists()
@@ -172,7 +209,7 @@ def test_what_another_stage_reads_or_is_set_to_is_no_reason_to_start_anew(
 ) -> None:
     clone = demo_clone.copy(tmp_path)
     monkeypatch.chdir(clone.folder)
-    before = key("train_frozen")
+    before, trained = key("train_frozen"), beginning("train_frozen")
     params = Path("params.yaml")
     params.write_text(params.read_text().replace("fine_tune_at: 4", "fine_tune_at: 5"))
     assert key("train_frozen") == before
@@ -183,6 +220,9 @@ def test_what_another_stage_reads_or_is_set_to_is_no_reason_to_start_anew(
     bytecode.parent.mkdir()
     bytecode.write_bytes(b"x")
     assert key("train_frozen") == before
+    params.write_text(params.read_text().replace("epochs: 6\n", "epochs: 7\n"))
+    assert beginning("train_frozen") == trained
+    assert key("train_frozen") != before
 
 
 def test_a_second_stage_in_the_same_folder_waits_for_the_first(demo_clone: Clone, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from transfer_learning.core.weights import Weights
 from transfer_learning.evaluation import whole_model
 from transfer_learning.network import backbone
 from transfer_learning.network.head import HEAD
+from transfer_learning.stage.kept_epochs import KeptEpochs
 from transfer_learning.training import epochs, inputs, unfreezing
 
 base = backbone.build("mobilenet_v2", size=96)
@@ -33,7 +34,7 @@ examples = inputs.Examples(batch, labels, inputs.in_order(batch, labels, classes
 head = [np.zeros((1280, 1), np.float32), np.zeros(1, np.float32)]
 network = unfreezing.Network(base, "block_6_project_BN", 0.2)
 phase = fine_tuning(epochs=1, learning_rate=0.01, batch_size=16)  # a rate that lets a last bit of a gradient show
-session = epochs.Session(1, lambda row: None, Path(sys.argv[2]))
+session = epochs.Session(1, lambda row: None, KeptEpochs(Path(sys.argv[2])))
 model, history = unfreezing.fine_tune(network, {HEAD: head}, examples, session, phase=phase, first=1)
 weights = backbone.get_weights([*base.layers, model.get_layer(HEAD)])
 photos = drawn.integers(0, 256, (20, 96, 96, 3)).astype(np.uint8)

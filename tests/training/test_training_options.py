@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from pydantic import ValidationError
 from sklearn.utils.class_weight import compute_class_weight
 from support.phases import phase
 
-from transfer_learning.core.history import best
+from transfer_learning.core.history import Row, best
 from transfer_learning.core.weights import Weights
 from transfer_learning.network.head import HEAD
 from transfer_learning.settings import backbones
 from transfer_learning.settings.phases import Phase
+from transfer_learning.stage import timing
+from transfer_learning.stage.kept_epochs import KeptEpochs
 from transfer_learning.training import classifier, epochs, optimizers, sampling
 from transfer_learning.training.epochs import metrics
 from transfer_learning.training.inputs import Examples, from_array, in_order
@@ -29,7 +32,13 @@ BOUNDARIES = backbones.BACKBONES["small_cnn"].boundaries
 
 
 def trained(
-    settings: Phase, kept: Path, *, last: int = 1, validation: np.ndarray = INPUTS, start: Weights | None = None
+    settings: Phase,
+    kept: Path,
+    *,
+    last: int = 1,
+    validation: np.ndarray = INPUTS,
+    start: Weights | None = None,
+    on_epoch: Callable[[Row], None] = lambda _: None,
 ) -> tuple[keras.Model, Any]:
     """A head on four features, trained for the epochs 1 to `last`, validated on the first view."""
     model = classifier.head(4, classes=2, dropout=0.0, seed=0)
@@ -41,7 +50,7 @@ def trained(
     history = epochs.train(
         model,
         Examples(from_array(INPUTS), LABELS, in_order(from_array(validation), LABELS, classes=2), classes=2, views=2),
-        epochs.Session(0, lambda _: None, kept),
+        epochs.Session(0, on_epoch, KeptEpochs(kept).beginning(settings.beginning())),
         phase=settings,
         epochs=range(1, last + 1),
         evaluate_first=bool(start),
@@ -227,13 +236,42 @@ def test_a_step_that_is_no_better_than_those_before_ends_with_their_weights(tmp_
     history = epochs.train(
         model,
         Examples(from_array(INPUTS), LABELS, in_order(from_array(INPUTS), LABELS, classes=2), classes=2, views=2),
-        epochs.Session(0, lambda _: None, tmp_path),
+        epochs.Session(0, lambda _: None, KeptEpochs(tmp_path)),
         phase=settings,
         epochs=range(12, 21),
         before=pd.DataFrame([{"epoch": epoch, **same} for epoch in (10, 11)]),
     )
     assert history["epoch"].tolist() == [12]  # the first of the equal ones before, 10, was two epochs ago
     np.testing.assert_array_equal(kernel(model), start[HEAD][0][:, 0].astype(float))
+
+
+EVERYTHING = {
+    "optimizer": "adamw", "weight_decay": 0.1, "warmup_epochs": 1, "label_smoothing": 0.1, "mixup": 0.3,
+    "balance": "class_weights", "early_stopping": 3, "ema": 0.7, "learning_rate": 0.1, "batch_size": 4,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("lengths", [(2, 3, 4), (4, 2, 3)])
+def test_trainings_of_several_lengths_cost_the_longest_and_give_the_same_bytes(
+    lengths: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fitted: list[int] = []
+    fit = epochs._fit
+    monkeypatch.setattr(epochs, "_fit", lambda *given: fitted.append(given[4]) or fit(*given))
+    monkeypatch.setattr(timing, "_taken_over", took := [])
+    found = {}
+    for last in lengths:
+        rows: list[Row] = []
+        model, history = trained(phase(epochs=last, **EVERYTHING), tmp_path / "kept", last=last, on_epoch=rows.append)
+        assert rows == history.to_dict("records")  # what MLflow is told
+        found[last] = history.to_csv(), kernel(model).tobytes()
+    assert fitted == [1, 2, 3, 4]
+    assert len(took) == 2
+    assert min(took) > 0
+    assert ("nothing to train: " in capsys.readouterr().out) == (lengths[0] == 4)
+    alone = lengths[-1]
+    model, history = trained(phase(epochs=alone, **EVERYTHING), tmp_path / "alone", last=alone)
+    assert found[alone] == (history.to_csv(), kernel(model).tobytes())
 
 
 def test_an_option_that_nothing_looks_at_is_refused() -> None:

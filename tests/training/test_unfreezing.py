@@ -13,6 +13,7 @@ from support.phases import fine_tuning, phase
 from transfer_learning.network import backbone
 from transfer_learning.network.head import HEAD
 from transfer_learning.settings import backbones
+from transfer_learning.stage.kept_epochs import KeptEpochs
 from transfer_learning.training import classifier, epochs, optimizers, unfreezing
 from transfer_learning.training.inputs import Examples, from_array, in_order
 
@@ -39,7 +40,7 @@ def fine_tuned(kept: Path, until: int | None = None, **changes: Any) -> tuple[di
         unfreezing.Network(base, None, 0.3),
         head,
         Examples(from_array(photos), labels, validation, classes=3, views=2),
-        epochs.Session(3, on_epoch, kept),
+        epochs.Session(3, on_epoch, KeptEpochs(kept)),
         phase=fine_tuning(batch_size=4, **changes),
         first=1,
     )
@@ -72,6 +73,21 @@ def test_steps_move_further_layers_in_further_epochs(tmp_path: Path) -> None:
         before, after = found["seen"][epoch - 1], found["seen"][epoch]
         moved = {int(name.split("_")[1]) for name in before if not np.array_equal(before[name][0], after[name][0])}
         assert moved == set(range(lowest, 5))
+
+
+@pytest.mark.parametrize("schedule", ["cosine", pytest.param("constant", marks=pytest.mark.full)])
+def test_a_training_that_is_stopped_is_the_beginning_of_the_whole(
+    schedule: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"epochs": 2, "schedule": schedule, "learning_rate": 0.001, "early_stopping": 2}
+    found, history = fine_tuned(tmp_path / "kept", **options)
+    for folder in ("kept", "anew"):
+        stopped, rows = fine_tuned(tmp_path / folder, stop_after=1, **options)
+        assert ("nothing to train" in capsys.readouterr().out) == (folder == "kept")
+        assert rows.to_csv() == history[: len(rows)].to_csv()
+        assert rows["epoch"].tolist() == [0, 1]
+        for name, arrays in found["seen"][1].items():
+            assert all(map(np.array_equal, arrays, stopped["final"][name])), name
 
 
 STEPS = [{"fine_tune_at": at, "epochs": 4, "learning_rate": rate} for at, rate in ((10, 0.02), (4, 0.1))]

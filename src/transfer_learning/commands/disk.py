@@ -76,6 +76,7 @@ def _rows(cache: disk.Cache, experiments: int) -> Iterator[Row]:
     yield name, cache.experiments, "./tl tidy", "running them again"
     yield "DVC's cache: of nobody, or in git", cache.nobody, "./tl tidy", "running them again"
     yield "DVC's queue, .dvc/tmp/exps", taken(".dvc/tmp/exps"), "dvc queue remove --all", ""
+    yield "kept epochs, .dvc/tmp/epochs", taken(".dvc/tmp/epochs"), "itself, the oldest", "training again"
     yield "the rest of .dvc/tmp", taken(".dvc/tmp"), "", ""
     files = address.artifacts()
     yield (

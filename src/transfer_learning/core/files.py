@@ -29,7 +29,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     """Give a path to write a file or fill a folder at; rename it to `path` when all went well, else remove it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{path.name}.partial-*"):
-        if not _is_running(left.name.rpartition("-")[2]):  # it was killed and could not tidy up
+        if not is_being_written(left):  # who wrote it was killed and could not tidy up
             remove(left)
     aside = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
@@ -46,8 +46,10 @@ def put(aside: Path, path: Path) -> None:
     aside.replace(path)
 
 
-def _is_running(pid: str) -> bool:
-    return pid.isdecimal() and psutil.pid_exists(int(pid))
+def is_being_written(aside: Path) -> bool:
+    """Whether a file is one that a living process writes aside."""
+    name, _, pid = aside.name.rpartition("-")
+    return name.endswith(".partial") and pid.isdecimal() and psutil.pid_exists(int(pid))
 
 
 def remove(path: Path) -> None:

@@ -55,6 +55,14 @@ def slices() -> int:
     return 1 if tf.config.list_logical_devices("GPU") else SLICES
 
 
+def devices() -> list[str]:
+    """Names of the GPUs that this process computes on, whose bytes are others than the processor's."""
+    import tensorflow as tf
+
+    details = tf.config.experimental.get_device_details
+    return [str(details(device).get("device_name")) for device in tf.config.list_physical_devices("GPU")]
+
+
 def at_once() -> int:
     """Number of calls of the network to make side by side, as `setup` has chosen: one on a GPU."""
     import tensorflow as tf

@@ -212,7 +212,7 @@ def epochs(histories: dict[str, list[history.Row]], values: dict[str, Any]) -> l
         first = (last or 0) + 1
         before = numbers[0] == first - 1 and (last is None or phase.get("early_stopping"))  # what the phase starts from
         start = first - bool(before)
-        planned = sum(step["epochs"] for step in phase.get("steps") or [phase])
+        planned = phase.get("stop_after") or sum(step["epochs"] for step in phase.get("steps") or [phase])
         trained = len(numbers) - bool(before)
         complete = trained <= planned if phase.get("early_stopping") else trained == planned
         if numbers != list(range(int(start), int(start) + len(rows))) or not complete:

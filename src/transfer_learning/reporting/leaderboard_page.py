@@ -24,7 +24,7 @@ def markdown(
     lines.append(
         f"Best first by accuracy on validation after fine-tuning, with its {level:.0%} interval. Nothing is chosen"
     )
-    lines.append("on the test photos. Time is that of the stages that ran for the experiment on this machine.")
+    lines.append("on the test photos. Time is of the stages that ran for it on this machine, and of epochs taken over.")
     if any("probe/val_gained" in trial.results for trial in everything):
         lines += [
             "\nAgainst the linear probe: how many more validation photos are right than with logistic regression",

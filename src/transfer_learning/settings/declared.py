@@ -24,6 +24,11 @@ class Declared:
     def __init__(self, section: BaseModel, declared: set[str], stage: str, prefix: str = "") -> None:
         self._parts = section, declared, stage, prefix
 
+    @property
+    def everything(self) -> tuple[BaseModel, set[str]]:
+        """All settings of the section, and the keys and sections of them that are declared."""
+        return self._parts[0], self._parts[1]
+
     def __getattr__(self, name: str) -> Any:
         section, declared, stage, prefix = self._parts
         path = prefix + name

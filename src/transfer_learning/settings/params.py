@@ -93,6 +93,12 @@ def load(stage: str, folder: Path = Path()) -> Settings:
     return cast(Settings, Declared(check(read_yaml(folder / "params.yaml")), declared, stage))
 
 
+def loaded(settings: Settings) -> dict[str, Any]:
+    """What a stage declares of the settings that `load` has given it, flat; params.yaml may have changed since."""
+    values, declared = cast(Declared, settings).everything
+    return part(flatten(values.model_dump()), declared - {WITHOUT_EFFECT})
+
+
 def outputs(stage: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """What a stage of dvc.yaml puts out: path, and DVC's options for it."""
     found: dict[str, dict[str, Any]] = {}

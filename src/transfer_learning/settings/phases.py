@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -132,6 +132,12 @@ class TrainFrozen(Phase):
         Field(description="What the head starts from: zeros, or the linear probe, which the photos give in seconds."),
     ]
 
+    def beginning(self) -> dict[str, Any]:
+        """The settings that the state after each epoch follows from: the same in a longer and in a shorter phase with a
+        constant rate, whose warm-up is counted in epochs of its own. Where validation ends the phase follows from all
+        the others."""
+        return self.model_dump(exclude={"epochs"} if self.schedule == "constant" else None)
+
     @model_validator(mode="after")
     def _fits(self) -> TrainFrozen:
         self._check_warmup(self.epochs, "epochs")
@@ -166,6 +172,14 @@ class Finetune(Phase):
             json_schema_extra=in_words("a list of {fine_tune_at, epochs, learning_rate}"),
         ),
     ]
+    stop_after: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="End after so many of the epochs, with the weights and the history up to there; the schedule "
+            "is that of all of them. 0 is off.",
+        ),
+    ]
 
     @property
     def plan(self) -> list[Step]:
@@ -173,10 +187,29 @@ class Finetune(Phase):
         whole = Step(fine_tune_at=self.fine_tune_at, epochs=self.epochs, learning_rate=self.learning_rate)
         return self.steps or [whole]
 
+    def beginning(self, number: int) -> dict[str, Any]:
+        """The settings that the state after each epoch of a step of the plan follows from: of the steps after it, of
+        its own length and of stop_after only as much as the schedule does.
+
+        Args:
+            number: of the step, counted from 1.
+        """
+        steps = [step.model_dump() for step in self.plan[:number]]
+        if self.schedule == "constant":
+            del steps[-1]["epochs"]
+        of_the_plan = ("fine_tune_at", "epochs", "learning_rate", "steps", "stop_after")
+        return self.model_dump(exclude={*of_the_plan}) | {"steps": steps}
+
     @model_validator(mode="after")
     def _fits(self) -> Finetune:
         for number, step in enumerate(self.plan):
             self._check_warmup(step.epochs, f"steps.{number}.epochs" if self.steps else "epochs")
+        if self.stop_after and self.steps:
+            raise ValueError(f"stop_after = {self.stop_after}: allowed with steps is 0; give them fewer epochs")
+        if self.stop_after > self.epochs:
+            raise ValueError(
+                f"stop_after = {self.stop_after}: must not be more than epochs, which is {self.epochs}; 0 is all"
+            )
         for number, (before, after) in enumerate(pairwise(self.steps), start=1):
             if after.fine_tune_at > before.fine_tune_at:
                 raise ValueError(

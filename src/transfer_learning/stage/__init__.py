@@ -1,1 +1,1 @@
-"""What is around a stage's own work: errors, the folder's lock, facts of the machine, unfinished work, times."""
+"""What is around a stage's own work: errors, the lock, facts of the machine, unfinished work, kept epochs, times."""

@@ -29,6 +29,19 @@ def dvc_processes() -> dict[int, str]:
     return {entry["pid"]: _short(entry["cmd"]) for entry in entries if psutil.pid_exists(entry["pid"])}
 
 
+def own_dvc() -> list[tuple[psutil.Process, str]]:
+    """The `dvc` that runs this process as a stage, with its command; none where it was started by hand."""
+    known = dvc_processes()
+    return [(one, known[one.pid]) for one in psutil.Process().parents() if one.pid in known][:1]
+
+
+def is_forced() -> bool:
+    """Whether the `dvc` that runs this stage is to compute anew what it has: `--force`, or `-f` among others. In the
+    queue it does not say so."""
+    words = {word for _, command in own_dvc() for word in command.split()}
+    return any(word in ("--force", "--no-run-cache") or re.fullmatch(r"-\w*f\w*", word) for word in words)
+
+
 def refuse_beside_others() -> None:
     """Refuse to write params.yaml, which those who work in this folder read.
 

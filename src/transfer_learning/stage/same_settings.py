@@ -30,17 +30,11 @@ def same_settings(stage: str) -> Iterator[None]:
     stages = params.read_yaml(Path("dvc.yaml"))["stages"]
     found = params.flat()
     every = params.part(found, {name for one in stages.values() for name in one["params"]})
-    for process, command in _of_this_stage():
+    for process, command in at_work.own_dvc():
         _compare(_noted(process, every), every, f"`{command}` has gone on until now with")
     yield
     own = params.part(found, stages[stage]["params"])
     _compare(own, params.part(params.flat(), stages[stage]["params"]), f"{stage} has run with")
-
-
-def _of_this_stage() -> list[tuple[psutil.Process, str]]:
-    """The `dvc` that runs this stage, with its command line; none where it was started by hand."""
-    known = at_work.dvc_processes()
-    return [(one, known[one.pid]) for one in psutil.Process().parents() if one.pid in known][:1]
 
 
 def _noted(process: psutil.Process, now: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Wall seconds of stages, kept by what the stages have put out: they are shown for exactly these results, no others.
 
 The names under which they are kept follow from the digests that dvc.lock has of a stage's outputs. A stage that comes
-out of the run cache, and an experiment that is applied, so have the time that it took to compute what is there.
+out of the run cache, and an experiment that is applied, so have the time that it took to compute what is there. Epochs
+that were taken over from an earlier run count with the time that they took then.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from transfer_learning.core.files import digest, written_aside
 from transfer_learning.core.workspace import main_workspace
 from transfer_learning.settings import params
 
+_taken_over: list[float] = []  # seconds of the work that this process has taken over
 Outputs = Mapping[str, str]  # of a stage: DVC's md5 by path
 
 
@@ -43,8 +45,17 @@ def measured(
     return found
 
 
+def take_over(seconds: float) -> None:
+    """Count work that an earlier run has done for this one."""
+    _taken_over.append(seconds)
+
+
 def write_seconds(stage: str, seconds: float) -> None:
-    """Keep the wall seconds of a stage that DVC has run, and whose outputs are in the current folder."""
+    """Keep the wall seconds of a stage that DVC has run, and whose outputs are in the current folder.
+
+    Args:
+        seconds: of this process.
+    """
     workspace = main_workspace()
     if "DVC_STAGE" not in os.environ or not (workspace / ".dvc" / "tmp").is_dir():
         return
@@ -54,7 +65,7 @@ def write_seconds(stage: str, seconds: float) -> None:
     known = _read(path)
     known.pop(whose, None)  # the latest is the last
     with written_aside(path) as aside:
-        aside.write_text(json.dumps(known | {whose: round(seconds, 1)}))
+        aside.write_text(json.dumps(known | {whose: round(seconds + sum(_taken_over), 1)}))
 
 
 def as_in_lock(path: Path) -> str:

@@ -1,4 +1,6 @@
-"""What a stage has done so far, kept beside its output until it is done: for the same inputs and settings only."""
+"""What a stage has done so far, kept beside its output until it is done: for the same inputs and settings only.
+
+Of featurize and probe; a training keeps its epochs, see kept_epochs."""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from transfer_learning.core.errors import UserError
 from transfer_learning.core.files import digest, remove
@@ -36,12 +39,15 @@ def unfinished(output: Path, stage: str) -> Iterator[Path]:
     remove(folder)
 
 
-def key(stage: str) -> str:
+def key(stage: str, values: dict[str, Any] | None = None) -> str:
     """Digest of all that the outputs of a stage follow from: the code, inputs and settings that dvc.yaml declares, and
-    the facts of the environment."""
+    the facts of the environment.
+
+    Args:
+        values: settings that count in place of all that the stage declares.
+    """
     declared = settings.read_yaml(Path("dvc.yaml"))["stages"][stage]
-    values = settings.flat()
-    params = settings.part(values, declared["params"])
+    params = settings.part(settings.flat(), declared["params"]) if values is None else values
     sha = hashlib.sha256(json.dumps([params, environment.facts()], sort_keys=True).encode())
     for path in map(Path, declared["deps"]):
         files = sorted(file for file in path.rglob("*") if _counts(file)) if path.is_dir() else [path]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,6 +14,7 @@ import tensorflow as tf
 from transfer_learning.core.errors import UserError
 from transfer_learning.core.history import COLUMNS, Row, best
 from transfer_learning.settings.phases import Phase
+from transfer_learning.stage.kept_epochs import KeptEpochs
 from transfer_learning.training import optimizers, sampling
 from transfer_learning.training.inputs import Examples, dataset, in_order
 from transfer_learning.training.progress import Progress
@@ -42,13 +42,13 @@ class Session:
     Attributes:
         seed: that orders, dropout and mixtures follow from, with the number of the epoch.
         on_epoch: called with each row of the history as it comes.
-        kept: folder for the state after each epoch; from one that a killed process has left, training goes on and
-            ends with the same bytes as without the interruption.
+        kept: where the state after each epoch is; from the latest that an earlier training with the same beginning
+            has left, this one goes on and ends with the same bytes as without it.
     """
 
     seed: int
     on_epoch: Callable[[Row], None]
-    kept: Path
+    kept: KeptEpochs
 
 
 def train(
@@ -61,7 +61,7 @@ def train(
     before: pd.DataFrame | None = None,
     evaluate_first: bool = False,
 ) -> pd.DataFrame:
-    """Train a compiled model, from where the session's folder says that an earlier process has come to.
+    """Train a compiled model, from where an earlier training with the same beginning has come to.
 
     Args:
         model: compiled for the examples' number of classes.
@@ -81,7 +81,7 @@ def train(
         UserError: a loss is not a number or infinite.
     """
     earlier: list[Row] = [] if before is None else before.to_dict("records")
-    state = Progress(model, session.kept, phase=phase, before=earlier)
+    state = Progress(model, session.kept, phase=phase, before=earlier, last=epochs.stop - 1)
     for row in state.rows:
         session.on_epoch(row)
     if evaluate_first and not state.rows:

@@ -64,9 +64,9 @@ def fine_tune(
         rows = epochs.train(
             model,
             examples,
-            replace(own, kept=session.kept / f"step-{number}") if phase.steps else own,
+            replace(own, kept=session.kept.beginning(phase.beginning(number), network.boundary)),
             phase=phase,
-            epochs=range(start, start + step.epochs),
+            epochs=range(start, start + (phase.stop_after or step.epochs)),
             before=history if len(history) else None,
             evaluate_first=bool(phase.early_stopping and history.empty),
         )
