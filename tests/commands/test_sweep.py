@@ -93,4 +93,4 @@ def test_an_unknown_recipe_names_the_known_ones(demo_clone: Clone) -> None:
 def test_every_recipe_of_ours_composes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     trials = {path.stem: len({trial.name for trial in sweep.read(path)}) for path in RECIPES.glob("*.yaml")}
-    assert trials == {"best": 9, "fine_tune_at": 3, "fine_tuning": 6, "grid": 32, "resolution": 2, "seeds": 3}
+    assert trials == {"best": 12, "fine_tune_at": 3, "fine_tuning": 6, "grid": 32, "resolution": 2, "seeds": 3}
