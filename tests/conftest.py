@@ -104,7 +104,7 @@ def swept(demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory) -> Clone:
         for name, change in (("bins", "evaluate.calibration_bins=5"), ("worse", CALLS_NOTHING)):
             said[name] = clone.run("dvc", "exp", "run", "--temp", "--name", name, *DEMO, "-S", change)
         clone.run("dvc", "exp", "run", "--queue", "--name", "q", *DEMO, "-S", "finetune.learning_rate=0.002,0.003")
-        clone.run("dvc", "queue", "start", "-j", "2")
+        clone.start_queue(jobs=2)
         deadline = time.monotonic() + 240
         while clone.run("dvc", "queue", "status").count("Success") < 2:
             assert time.monotonic() < deadline, clone.run("dvc", "queue", "status")

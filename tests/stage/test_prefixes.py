@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections.abc import Callable
 
@@ -32,12 +31,6 @@ def until(happens: Callable[[], bool], within: float = 600) -> None:
         time.sleep(0.5)
 
 
-def start_queue(clone: Clone) -> None:
-    """Its workers keep the output open: a pipe would not end before they do."""
-    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run(["dvc", "queue", "start"], cwd=clone.folder, env=clone.environment, check=True, **nowhere)
-
-
 def test_lengths_in_any_order_cost_the_longest_and_are_whole_in_the_store(
     demo_clone: Clone, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -62,12 +55,12 @@ def test_a_trial_killed_in_the_queue_goes_on_there(demo_clone: Clone, tmp_path_f
     clone = demo_clone.copy(tmp_path_factory.mktemp("queue") / "clone")
     trial = ("dvc", "exp", "run", "--queue", "--name", "q", *DEMO, "-S")
     clone.run(*trial, "finetune.epochs=5000")  # for DVC takes seconds to kill it
-    start_queue(clone)
+    clone.start_queue()
     until(lambda: len(list((clone.folder / ".dvc/tmp/epochs").glob("*.npz"))) > 3)
     clone.run("dvc", "queue", "stop", "--kill")
     until(lambda: "Failed" in clone.run("dvc", "queue", "status"))
     clone.run("dvc", "queue", "remove", "--failed")
     clone.run(*trial, "finetune.epochs=300")
-    start_queue(clone)
+    clone.start_queue()
     until(lambda: "Success" in clone.run("dvc", "queue", "status"))
     assert re.search(r"^going on after epoch \d+: ", clone.run("dvc", "queue", "logs", "q"), re.MULTILINE)

@@ -191,6 +191,13 @@ class Clone:
         entries = self.environment["PATH"].split(os.pathsep)
         self.environment["PATH"] = os.pathsep.join(entry for entry in entries if Path(entry) != ours / "bin")
 
+    def start_queue(self, jobs: int = 1) -> None:
+        """Start DVC's queue. Its workers keep the output open, and one may stay when the queue is empty: a pipe would
+        not end before it does."""
+        nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        command = ["dvc", "queue", "start", "--jobs", str(jobs)]
+        subprocess.run(command, cwd=self.folder, env=self.environment, check=True, **nowhere)
+
     def stages_run(self, output: str) -> list[str]:
         """The stages that DVC says it ran, in order."""
         return [stage for stage in STAGES if f"Running stage '{stage}'" in output]
