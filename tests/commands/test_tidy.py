@@ -10,7 +10,7 @@ from support.clone import Clone
 from support.stores import runs, store_of
 
 from transfer_learning.core.errors import UserError
-from transfer_learning.experiments import disk, revisions, tidy
+from transfer_learning.experiments import disk, finished, revisions, tidy
 
 
 def objects(clone: Clone) -> int:
@@ -42,22 +42,55 @@ def test_what_is_worth_nothing_goes_and_what_stays_is_whole(swept: Clone, tmp_pa
     assert "stays, named: q-1\nstays, in MLflow's registry: bins\n" in planned
     assert "nothing is removed yet" in planned
     assert (experiments(clone), objects(clone)) == (before, sizes)
-    (gone,) = re.findall(r"^goes: (.*)$", planned, re.MULTILINE)
-    kept = before - set(gone.split(", "))
+    (goes,) = re.findall(r"^goes: (.*)$", planned, re.MULTILINE)
+    gone = goes.split(", ")
+    kept = before - set(gone)
     assert {"q-1", "bins"} <= kept < before  # the best one may be one of them
+
+    client = store_of(clone.folder)
+    (theirs,), (stopped,) = (runs(client, stage="finetune", dvc_experiment=name) for name in ("q-1", gone[0]))
+    for run in (theirs, stopped):  # somebody's deletion, which `record` heeds; and as of a removal that was stopped
+        client.delete_run(run.info.run_id)
 
     done = clone.run("python", "src/cli.py", "tidy", *words, "--yes")
     assert done == planned.partition("nothing is removed yet")[0] + "removed\n"
     assert experiments(clone) == kept
     assert megabytes(done, "frees") == pytest.approx((sizes - objects(clone)) / 1e6, abs=1)
     assert "up to date" in clone.run("dvc", "status")
-    found = runs(store_of(clone.folder), stage="finetune")
-    assert {run.data.tags["dvc_experiment"] for run in found} == {"workspace", *kept}
-    assert len(list((clone.folder / "mlartifacts/drawn/models").glob("*/artifacts"))) == len(found)
+    found = runs(client, stage="finetune")
+    assert {run.data.tags["dvc_experiment"] for run in found} == {"workspace", *kept} - {"q-1"}
+    assert client.get_run(theirs.info.run_id).info.lifecycle_stage == "deleted"
+    assert not Path(stopped.info.artifact_uri.removeprefix("file://")).exists()
+    assert len(list((clone.folder / "mlartifacts/drawn/models").glob("*/artifacts"))) == len(found) + 1
     assert "nothing was missing" in clone.call("record")
     clone.run("dvc", "exp", "apply", "q-1")
     assert "up to date" in clone.run("dvc", "status")
     assert (clone.folder / "models/model.keras").exists()
+
+
+def test_the_best_are_of_each_set_of_photos_and_of_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        ("low", "a", 1, 0.7), ("older", "a", 1, 0.9), ("newer", "a", 1, 0.9), ("part", "a", 0.5, 0.99),
+        ("other", "b", 1, 0.1), ("unfinished", "b", 1, None), ("kept-0123456", "a", 1, None), ("mine", "a", 1, 0.2),
+    ]  # fmt: skip
+    listed = [revisions.Experiment(name, "1" * 40, "0" * 40) for name, *_ in rows]
+    found = [
+        None if accuracy is None else finished.Finished(
+            {"data.name": photos, "split.fraction": fraction}, {}, {tidy.TUNED: {"val_accuracy": accuracy}}
+        )
+        for _, photos, fraction, accuracy in rows
+    ]  # fmt: skip
+    monkeypatch.setattr(revisions, "experiments", lambda: listed)
+    monkeypatch.setattr(revisions, "in_workspace", lambda among: None)
+    monkeypatch.setattr(finished, "of_commits", lambda commits: found)
+    planned = tidy.plan(["mi*"], 1, lambda one: False)
+    stays = {why: [one.name for one in stay] for why, stay in planned.stays.items() if stay}
+    best = {"best 1 on validation": ["newer", "other"]}
+    assert stays == {"named": ["mine"], "what restore has kept": ["kept-0123456"]} | best
+    assert [one.name for one in planned.gone] == ["low", "older", "part", "unfinished"]
+    assert [one.name for one in tidy.plan([], 0, lambda one: one.name == "low").gone] == [
+        "older", "newer", "part", "other", "unfinished", "mine",
+    ]  # fmt: skip
 
 
 def test_a_name_of_nothing_and_a_wrong_number_remove_nothing(swept: Clone) -> None:

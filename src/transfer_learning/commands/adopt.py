@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
             kept.check_out()
             raise
     conf = [path.as_posix() for path in changed if path.parts[0] == "conf"]
-    print(f"{arguments.name} is the default now: {kept.name_files(conf) or 'conf/ was so'}; `git diff conf` shows it")
+    print(f"{arguments.name} is the default now: {kept.name_a_few(conf) or 'conf/ was so'}; `git diff conf` shows it")
     if before and before != arguments.name:
         print(f"what was here is the experiment {before}: `dvc exp apply {before}`")
     if missing:

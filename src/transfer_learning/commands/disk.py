@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     from rich.table import Table
 
     from transfer_learning.experiments import disk, revisions
+    from transfer_learning.experiments.kept import name_a_few
 
     experiments = revisions.experiments()
     cache = disk.cache(experiments)
@@ -47,7 +48,9 @@ def run(arguments: argparse.Namespace) -> None:
     if len(cache.features) > 1:
         console.print("\nfeatures by setting, in DVC's cache:")
         for one in cache.features[:MOST]:
-            console.print(f"  {gigabytes(one.size):>8}  {_described(one, cache)}  {_named(one.names)}", markup=False)
+            console.print(
+                f"  {gigabytes(one.size):>8}  {_described(one, cache)}  {name_a_few(one.names)}", markup=False
+            )
         if len(cache.features) > MOST:
             console.print(f"  and {len(cache.features) - MOST} more")
 
@@ -94,7 +97,3 @@ def _described(one: disk.Features, cache: disk.Cache) -> str:
     """The settings in which sets of features differ."""
     varying = [key for key in one.settings if len({str(other.settings[key]) for other in cache.features}) > 1]
     return ", ".join(f"{key}={one.settings[key]}" for key in varying) or "the same settings, other photos or code"
-
-
-def _named(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -108,8 +108,8 @@ def show(console: Console, found: new_photos.Findings, path: str, changed: list[
     for override, reason in chosen:
         if reason:
             console.print(escape(f"  {override}: {reason}"))
-        if override.startswith("+recipe="):  # with its values, also where it was given
-            values = composed(path, list(dict.fromkeys([override, *changed])))
+        if override.startswith("+recipe="):  # as it is: what else was given, people know
+            values = composed(path, [override, *(one for one in changed if one.startswith("data."))])
             sets = recipe.reasons(values, found.sizes, found.split)
             for name, why in sets:
                 console.print(escape(f"    {name}: {why}"))

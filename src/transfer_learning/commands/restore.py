@@ -23,7 +23,7 @@ def run(arguments: argparse.Namespace) -> None:
         names = kept.edited()
         if (others := kept.by_hand(names)) and not arguments.force:
             raise UserError(
-                f"{kept.name_files(others)}: edited by hand and not committed; commit it, or --force brings it back "
+                f"{kept.name_a_few(others)}: edited by hand and not committed; commit it, or --force brings it back "
                 "too and keeps the edit in an experiment"
             )
         before = kept.keep("the workspace before ./tl restore")

@@ -5,8 +5,9 @@
     ./tl tidy 'mine-*' --best 3      keep these too, and three of each set of photos by accuracy on validation
 
 The workspace, branches and tags, models in MLflow's registry and what `./tl restore` has kept always stay. Underneath
-are `dvc gc` and `mlflow gc`, which also empty what nobody wants any more, MLflow's trash with it, and DVC's run cache:
-settings that ran before train again, where they would have been restored. DVC's remote keeps what it has.
+are `dvc gc` and `mlflow gc`. These also take what nobody wants any more, the models and experiments in MLflow's trash,
+and DVC's run cache: settings that ran before train again, where they would have been restored. DVC's remote keeps what
+it has.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from transfer_learning.experiments import tidy
     from transfer_learning.experiments.revisions import Experiment
 
@@ -34,6 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     from transfer_learning.commands.disk import gigabytes
     from transfer_learning.core.errors import UserError, printable
     from transfer_learning.experiments import disk, dvc_inside, tidy
+    from transfer_learning.experiments.kept import name_a_few
     from transfer_learning.stage import at_work
     from transfer_learning.tracking import removal
 
@@ -41,17 +41,17 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"--best {arguments.best}: must be a whole number of 0 or more")
     at_work.refuse_beside_others()
     if busy := [name for name, state in dvc_inside.queue_states().items() if state in ("Queued", "Running")]:
-        raise UserError(f"DVC's queue has {_named(busy)}: wait until they have ended, or `dvc queue remove --all`")
+        raise UserError(f"DVC's queue has {name_a_few(busy)}: wait until they have ended, or `dvc queue remove --all`")
     store = removal.Removal()
-    registered = store.registered()
+    registered = store.with_registered_models()
     found = tidy.plan(arguments.names, arguments.best, lambda one: (one.name, one.baseline) in registered)
     for why, stay in found.stays.items():
         if stay:
-            print(printable(f"stays, {why}: {_named([one.name for one in stay])}"))
+            print(printable(f"stays, {why}: {name_a_few([one.name for one in stay])}"))
     runs = store.runs_of(found.gone)
     before, staying = disk.cache([*found.gone, *_all(found)]), disk.cache(_all(found))
     freed = staying.nobody, sum(disk.size(folder, set()) for folder in store.folders(runs))
-    whose = printable(_named([one.name for one in found.gone]) or "no experiment")
+    whose = printable(", ".join(one.name for one in found.gone) or "no experiment")
     unclaimed = f", {gigabytes(before.nobody)} of it of nobody" if before.nobody else ""
     print(f"goes: {whose}")
     print(
@@ -68,7 +68,3 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _all(found: tidy.Plan) -> list[Experiment]:
     return [one for stay in found.stays.values() for one in stay]
-
-
-def _named(names: Sequence[str]) -> str:
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

@@ -48,7 +48,7 @@ def prepare(name: str, folder: Path) -> Adopted:
     """
     if dirty := [path for path in revisions.changed() if path.startswith(f"{CONF}/")]:
         raise UserError(
-            f"{kept.name_files(dirty)}: edited and not committed; commit it, or `git checkout conf` drops it"
+            f"{kept.name_a_few(dirty)}: edited and not committed; commit it, or `git checkout conf` drops it"
         )
     found, one = results.read(name, folder)
     assert one  # it has a name

@@ -66,8 +66,8 @@ def check_out() -> str | None:
     return " ".join(lines[wrong : wrong + 4])[:400] or "it failed"
 
 
-def name_files(names: list[str]) -> str:
-    """A few names for one line."""
+def name_a_few(names: list[str]) -> str:
+    """A few names for one line, of files or experiments."""
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 

@@ -33,7 +33,6 @@ def reasons(settings: Settings, sizes: np.ndarray, split: pd.DataFrame | None) -
     side, tuned, moved = int(np.median(sizes.min(axis=1))), settings.finetune, settings.augment
     size = settings.images.size
     enlarged = f"; the photos have {side}: enlarged they are told apart better" if side < size else ""
-    mirrored = "mirrored, " if moved.flip else ""
     found = [
         (f"images.size={size}", f"pixels, as the network was trained at{enlarged}"),
         (f"train_frozen.start={settings.train_frozen.start}", "the head is trained out before the first epoch"),
@@ -41,7 +40,7 @@ def reasons(settings: Settings, sizes: np.ndarray, split: pd.DataFrame | None) -
         (f"finetune.early_stopping={tuned.early_stopping}", "the best epoch on validation is kept, or the probe"),
         (
             f"augment.flip={str(moved.flip).lower()}",
-            f"photos are {mirrored}turned, shifted and zoomed a little: false where left and right or text matter",
+            "photos are mirrored, turned, shifted and zoomed a little: false where left and right or text matter",
         ),
     ]
     if split is not None:
